@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a dump once it was read from end to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..._errors import PlatformError
+
+TRUNCATED = "truncated"
+CORRUPT = "corrupt"
+EMPTY = "empty"
+NOT_A_DUMP = "not_a_dump"
+CLUSTER_DUMP = "cluster_dump"
+LEAVES_DATABASE = "leaves_database"
+RUNS_PROGRAM = "runs_program"
+UNKNOWN_STATEMENT = "unknown_statement"
+UNSUPPORTED = "unsupported"
+UNREADABLE = "unreadable"
+TOO_OLD = "too_old"
+
+
+class DumpRejected(PlatformError):
+    """A dump that must not be restored.
+
+    :param code: one of the constants of this file, for machines.
+    :param reason: what is wrong, for people.
+    :param where: the place in the (decompressed) dump, for example ``byte 812 (line 31)``.
+    """
+
+    def __init__(self, code: str, reason: str, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{reason} at {where}." if where else f"{reason}.", hint)
+        self.code = code
+        self.reason = reason
+        self.where = where
+
+    def at(self, where: str) -> DumpRejected:
+        """The same rejection, with its place."""
+        return DumpRejected(self.code, self.reason, where, self.hint)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a dump is packed: outermost layer first, then what lies inside."""
+
+    layers: tuple[str, ...]
+    kind: str
+
+    def __str__(self) -> str:
+        return " in ".join((self.kind, *reversed(self.layers)))
+
+
+@dataclass
+class TableData:
+    """The rows that a dump holds for one table; ``rows`` is None when only the server can count them (INSERT style)."""
+
+    table: str
+    rows: int | None = 0
+    bytes: int = 0
+
+
+@dataclass
+class Catalogue:
+    """Every object that the dump's statements create, by the names that they will have on the server."""
+
+    tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    partitioned: set[str] = field(default_factory=set)
+    constraints: dict[str, str] = field(default_factory=dict)
+    not_valid: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
+    sequences: set[str] = field(default_factory=set)
+    views: set[str] = field(default_factory=set)
+    functions: dict[str, int] = field(default_factory=dict)
+    triggers: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    policies: set[str] = field(default_factory=set)
+    extensions: set[str] = field(default_factory=set)
+    schemas: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Dump:
+    """A dump that was read from its first byte to its last and found whole and harmless."""
+
+    path: str
+    size: int
+    sha256: str
+    format: Format
+    created: datetime
+    created_from: str
+    plain_bytes: int
+    server_version: str | None
+    dump_version: str | None
+    database: str | None
+    encoding: str
+    data: dict[str, TableData]
+    catalogue: Catalogue
+    owners: frozenset[str]
+    roles: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows or 0 for table in self.data.values())
+
+    @property
+    def server_major(self) -> int | None:
+        return int(self.server_version.split(".")[0]) if self.server_version else None

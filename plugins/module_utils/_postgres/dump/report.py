@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dumps and folders of dumps, for results and for people."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from .folder import Entry, Folder
+from .model import Dump
+
+_WIDTH = 4
+
+
+def in_time(seconds: float) -> str:
+    """A duration for people: 45 s, 12 min, 5 h 10 min, 3 d 4 h."""
+    span = timedelta(seconds=int(seconds))
+    hours, minutes = span.seconds // 3600, span.seconds // 60 % 60
+    if span.days:
+        return f"{span.days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"
+
+
+def in_units(size: float) -> str:
+    """A size for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def describe(dump: Dump, now: datetime) -> dict[str, Any]:
+    """A dump that may be restored."""
+    age = (now - dump.created).total_seconds()
+    return {
+        "path": dump.path,
+        "size": dump.size,
+        "created": dump.created.isoformat(timespec="seconds"),
+        "created_from": dump.created_from,
+        "age_seconds": int(age),
+        "age": in_time(age),
+        "format": str(dump.format),
+        "server_version": dump.server_version,
+        "pg_dump_version": dump.dump_version,
+        "database": dump.database,
+        "sha256": dump.sha256,
+        "tables": len(dump.data),
+        "rows": dump.rows,
+    }
+
+
+def summary(folder: Folder, now: datetime) -> dict[str, Any]:
+    """The catalogue of a folder, as pg_dump_info returns it."""
+    stable = folder.latest_stable
+    rejected = folder.newer_rejected
+    if stable is not None and stable.dump is not None:
+        age = in_time((now - stable.dump.created).total_seconds())
+        msg = f"The latest stable dump is {stable.path} ({age} old); {len(rejected) or 'nothing'} newer was rejected."
+    elif folder.entries:
+        reasons = "; ".join(f"{entry.path}: {entry.rejected.reason}" for entry in rejected[:_WIDTH] if entry.rejected)
+        msg = f"There is no stable dump among the {len(folder.entries)} files of {folder.path}. {reasons}."
+    else:
+        msg = (
+            f"The backup folder {folder.path} holds no dump at all. Is the backup job running, and does it write here?"
+        )
+    return {
+        "msg": msg,
+        "latest_stable": _entry(stable, now) if stable else None,
+        "rejected": [_entry(entry, now) for entry in rejected],
+        "dumps": [_entry(entry, now) for entry in folder.entries],
+        "links": folder.links,
+    }
+
+
+def _entry(entry: Entry, now: datetime) -> dict[str, Any]:
+    result: dict[str, Any] = {"path": entry.path, "judged": entry.judged, "complete": None}
+    if entry.dump is not None:
+        return {**result, **describe(entry.dump, now), "complete": True}
+    age = (now - entry.created).total_seconds()
+    result |= {"size": entry.size, "created": entry.created.isoformat(timespec="seconds")}
+    result |= {"age_seconds": int(age), "age": in_time(age)}
+    if entry.rejected is not None:
+        rejected = entry.rejected
+        result |= {"complete": False, "code": rejected.code, "reason": rejected.reason, "where": rejected.where}
+        result["hint"] = rejected.hint
+    return result

@@ -1,0 +1,487 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one statement of a dump does: which object it makes, or why it must not run.
+
+The vocabulary is pg_dump's own (versions 9.6 to 18). What pg_dump never writes is refused, because nobody can say what
+it would do to the server: a filter of forbidden words would have to know them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from .model import LEAVES_DATABASE, RUNS_PROGRAM, UNKNOWN_STATEMENT, UNSUPPORTED, Catalogue, DumpRejected
+
+
+class Phase(Enum):
+    """When a statement may run, relative to the others."""
+
+    IN_ORDER = "in order"
+    SETTING = "setting"
+    INSERT = "insert"
+    INDEX = "index"
+    FOREIGN_KEY = "foreign key"
+    EXTENSION = "extension"
+    REFRESH = "refresh"
+    CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of an object, unquoted."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A statement and what it is about."""
+
+    phase: Phase
+    kind: str
+    name: Name | None = None
+    table: Name | None = None
+    #: Of a foreign key: the table that it points to.
+    references: Name | None = None
+
+
+_TOKEN = re.compile(
+    rb"""
+      (?P<space>\s+|--[^\n]*\n?)
+    | (?P<comment>/\*)
+    | (?P<quoted>"(?:[^"]|"")*")
+    | (?P<string>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*')
+    | (?P<dollar>\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$)
+    | (?P<word>[A-Za-z_\x80-\xff][\w$\x80-\xff]*)
+    | (?P<other>\d+(?:\.\d+)?|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(rb"/\*|\*/")
+# Enough for every head that is looked at; column lists and role lists are read to their end.
+_HEAD = 16
+
+_HARMLESS_FUNCTIONS = {
+    "set_config", "setval", "lo_create", "lo_open", "lo_close", "lo_unlink", "lowrite", "loread", "lo_from_bytea",
+    "lo_put", "pg_restore_relation_stats", "pg_restore_attribute_stats", "pg_restore_extended_stats",
+    "pg_clear_relation_stats", "pg_clear_attribute_stats", "pg_extension_config_dump",
+}  # fmt: skip
+_CREATES = {
+    "access method", "aggregate", "cast", "collation", "constraint trigger", "conversion", "default conversion",
+    "domain", "event trigger", "extension", "foreign data wrapper", "foreign table", "function", "index", "language",
+    "materialized view", "operator", "operator class", "operator family", "policy", "procedure", "publication", "rule",
+    "schema", "sequence", "server", "statistics", "table", "text search configuration", "text search dictionary",
+    "text search parser", "text search template", "transform", "trigger", "type", "unique index", "unlogged sequence",
+    "unlogged table", "user mapping", "view", "procedural language", "trusted language", "recursive view",
+}  # fmt: skip
+_CLUSTER_WIDE = {"database", "role", "user", "group", "tablespace", "system"}
+# A superuser's session becomes the owner before it loads; nothing in the dump may turn it back.
+_WHO_AND_HOW = {"role", "authorization", "session_authorization", "transaction"}
+_CONSTRAINT_KINDS = {"primary": "primary key", "unique": "unique", "foreign": "foreign key", "check": "check"}
+_NOT_COLUMNS = {"constraint", "check", "unique", "primary", "exclude", "foreign", "like"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token: a bare word is lower-cased, as the server would."""
+
+    kind: str
+    value: str
+
+    @property
+    def is_name(self) -> bool:
+        return self.kind in ("word", "quoted")
+
+    def says(self, *words: str) -> bool:
+        return self.kind == "word" and self.value in words
+
+
+def tokens(text: bytes) -> Iterator[Token]:
+    """The tokens of a statement, without white space and comments."""
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            return
+        kind, at = match.lastgroup, match.end()
+        if kind == "comment":
+            at = _after_comment(text, match.start())
+        elif kind == "dollar":
+            end = text.find(match.group(), at)
+            at = len(text) if end < 0 else end + len(match.group())
+            yield Token("string", "")
+        elif kind == "quoted":
+            yield Token(kind, match.group()[1:-1].decode("utf-8", "surrogateescape").replace('""', '"'))
+        elif kind == "word":
+            yield Token(kind, match.group().decode("utf-8", "surrogateescape").lower())
+        elif kind == "string":
+            yield Token(kind, match.group().decode("utf-8", "surrogateescape").strip("eE").strip("'"))
+        elif kind == "other":
+            yield Token(kind, match.group().decode("latin-1"))
+
+
+def _after_comment(text: bytes, start: int) -> int:
+    depth, at = 0, start
+    while found := _COMMENT_EDGE.search(text, at):
+        depth += 1 if found.group() == b"/*" else -1
+        at = found.end()
+        if depth == 0:
+            return at
+    return len(text)
+
+
+class _Cursor:
+    """Walks over tokens."""
+
+    def __init__(self, items: Iterator[Token]) -> None:
+        self._items = items
+        self._next: Token | None = next(items, None)
+
+    @property
+    def token(self) -> Token | None:
+        return self._next
+
+    def take(self) -> Token | None:
+        token, self._next = self._next, next(self._items, None)
+        return token
+
+    def skip(self, *words: str) -> bool:
+        """Step over these words if they come next, one after the other; each may be missing."""
+        stepped = False
+        for word in words:
+            if self._next is not None and self._next.says(word):
+                self.take()
+                stepped = True
+        return stepped
+
+    def name(self) -> Name | None:
+        """A possibly qualified name."""
+        parts = []
+        while self._next is not None and self._next.is_name:
+            parts.append(self.take().value)  # type: ignore[union-attr]  # just looked at
+            if self._next is None or self._next.value != ".":
+                break
+            self.take()
+        if not parts:
+            return None
+        return Name(".".join(parts[:-1]), parts[-1])
+
+    def until(self, *words: str) -> bool:
+        """Go behind the next of these words that stands outside of parentheses."""
+        depth = 0
+        while (token := self.take()) is not None:
+            if token.kind == "other":
+                depth += {"(": 1, ")": -1}.get(token.value, 0)
+            elif depth == 0 and token.says(*words):
+                return True
+        return False
+
+
+def target_table(text: bytes) -> Name | None:
+    """The table of ``COPY table`` and ``INSERT INTO table``."""
+    cursor = _Cursor(tokens(text))
+    cursor.skip("copy", "insert", "into")
+    return cursor.name()
+
+
+def understand(text: bytes, place: str, catalogue: Catalogue, owners: set[str], roles: set[str]) -> Understood:
+    """Classify a statement and note what it makes; raises :class:`DumpRejected` for what must not run.
+
+    :param place: where the statement stands, for messages.
+    """
+    cursor = _Cursor(tokens(text))
+    first = cursor.take()
+    word = first.value if first is not None and first.kind == "word" else ""
+    if word == "insert":
+        return Understood(Phase.INSERT, "insert", table=target_table(text))
+    if word == "create":
+        return _create(cursor, text, place, catalogue, roles)
+    if word == "alter":
+        return _alter(cursor, text, place, catalogue, owners, roles)
+    if word == "set":
+        return _set(cursor, place)
+    if word == "select":
+        return _select(cursor, place)
+    if word in ("grant", "revoke"):
+        return _grant(cursor, place, roles)
+    if word == "comment":
+        return _comment(cursor, place)
+    if word == "refresh":
+        cursor.skip("materialized", "view", "concurrently")
+        return Understood(Phase.REFRESH, "refresh", cursor.name())
+    if word == "drop":
+        return _drop(cursor, place)
+    if word in ("begin", "commit", "security"):
+        return Understood(Phase.IN_ORDER, word)
+    if word == "copy":
+        raise DumpRejected(RUNS_PROGRAM, "COPY reads or writes a file or a program of the server", place)
+    if word in ("do", "load", "call"):
+        raise DumpRejected(RUNS_PROGRAM, f"{word.upper()} would run code; pg_dump never writes it", place)
+    raise DumpRejected(
+        UNKNOWN_STATEMENT,
+        f"pg_dump never writes a statement that begins with '{_beginning(text)}'",
+        place,
+        "Use a dump as pg_dump made it; this one was edited, damaged or made by another program.",
+    )
+
+
+def _beginning(text: bytes) -> str:
+    return text[:30].decode("utf-8", "replace").split("\n", maxsplit=1)[0].strip()
+
+
+def _leaves(what: str, place: str) -> DumpRejected:
+    return DumpRejected(
+        LEAVES_DATABASE,
+        f"{what} reaches beyond the one database that is restored",
+        place,
+        "Use a dump of pg_dump without --create; a pg_dumpall script must be split first.",
+    )
+
+
+def _set(cursor: _Cursor, place: str) -> Understood:
+    cursor.skip("session", "local")
+    name = cursor.name()
+    if name is None or name.name.lower() in _WHO_AND_HOW:
+        raise DumpRejected(
+            UNSUPPORTED,
+            "the dump changes the role or the transaction that it runs in",
+            place,
+            "Make the dump without --use-set-session-authorization.",
+        )
+    return Understood(Phase.SETTING, "set", name)
+
+
+def _select(cursor: _Cursor, place: str) -> Understood:
+    # pg_dump 18 writes statistics as SELECT * FROM pg_restore_…_stats().
+    if cursor.token is not None and cursor.token.value == "*":
+        cursor.take()
+        cursor.skip("from")
+    function = cursor.name()
+    opened = cursor.take()
+    called = function is not None and opened is not None and opened.value == "("
+    if not (called and function and function.schema == "pg_catalog" and function.name in _HARMLESS_FUNCTIONS):
+        raise DumpRejected(
+            RUNS_PROGRAM, f"SELECT calls {function or 'an expression'}, which pg_dump never writes", place
+        )
+    if function.name == "set_config":
+        setting = cursor.take()
+        if setting is None or setting.value != "search_path":
+            raise DumpRejected(RUNS_PROGRAM, "set_config of another setting than search_path", place)
+        return Understood(Phase.SETTING, "set_config", Name("", setting.value))
+    return Understood(Phase.IN_ORDER, function.name)
+
+
+def _kind(cursor: _Cursor, known: set[str]) -> str:
+    """The longest run of words that names a kind of object."""
+    words: list[str] = []
+    while cursor.token is not None and cursor.token.kind == "word" and len(words) < 3:
+        longer = " ".join([*words, cursor.token.value])
+        if not any(kind == longer or kind.startswith(longer + " ") for kind in known):
+            break
+        words.append(cursor.token.value)
+        cursor.take()
+    return " ".join(words)
+
+
+def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
+    cursor.skip("or", "replace")
+    kind = _kind(cursor, _CREATES)
+    if kind not in _CREATES:
+        what = cursor.token.value if cursor.token else "?"
+        if what in _CLUSTER_WIDE or kind in _CLUSTER_WIDE:
+            raise _leaves(f"CREATE {(kind or what).upper()}", place)
+        if what == "subscription":
+            raise DumpRejected(
+                LEAVES_DATABASE, "CREATE SUBSCRIPTION", place, "Make the dump with pg_dump --no-subscriptions."
+            )
+        raise DumpRejected(UNKNOWN_STATEMENT, f"pg_dump never writes CREATE {what.upper()}", place)
+    kind = kind.replace("unlogged ", "").replace("recursive ", "").replace("constraint trigger", "trigger")
+    cursor.skip("concurrently")
+    cursor.skip("if", "not", "exists")
+    name = cursor.name()
+    if kind in ("index", "unique index"):
+        cursor.until("on")
+        cursor.skip("only")
+        table = cursor.name()
+        if name is not None and table is not None:
+            name = Name(table.schema, name.name)
+            catalogue.indexes.add(str(name))
+        return Understood(Phase.INDEX, "index", name, table)
+    if name is not None:
+        _note_created(kind, name, cursor, catalogue, roles)
+    return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, kind, name)
+
+
+def _note_created(kind: str, name: Name, cursor: _Cursor, catalogue: Catalogue, roles: set[str]) -> None:
+    if kind in ("table", "foreign table"):
+        _note_table(name, cursor, catalogue)
+    elif kind in ("function", "procedure", "aggregate"):
+        catalogue.functions[str(name)] = catalogue.functions.get(str(name), 0) + 1
+    elif kind in ("view", "materialized view"):
+        catalogue.views.add(str(name))
+    elif kind == "trigger":
+        if cursor.until("on") and (table := cursor.name()) is not None:
+            catalogue.triggers.add(f"{table}.{name.name}")
+    elif kind == "policy":
+        cursor.skip("on")
+        table = cursor.name()
+        catalogue.policies.add(f"{table}.{name.name}")
+        if cursor.until("to"):
+            roles.update(_role_list(cursor))
+    elif kind in ("type", "domain"):
+        catalogue.types.add(str(name))
+    elif kind == "sequence":
+        catalogue.sequences.add(str(name))
+    elif kind == "schema":
+        catalogue.schemas.add(name.name)
+    elif kind == "extension":
+        catalogue.extensions.add(name.name)
+
+
+def _note_table(table: Name, cursor: _Cursor, catalogue: Catalogue) -> None:
+    columns: list[str] = []
+    if cursor.token is not None and cursor.token.value == "(":
+        cursor.take()
+        for element in _elements(cursor):
+            if element[0].says("constraint") and len(element) > 2 and element[2].says("check"):
+                catalogue.constraints[f"{table}.{element[1].value}"] = "check"
+            elif element[0].is_name and not element[0].says(*_NOT_COLUMNS):
+                columns.append(element[0].value)
+    catalogue.tables[str(table)] = tuple(columns)
+    if cursor.until("partition"):
+        catalogue.partitioned.add(str(table))
+
+
+def _elements(cursor: _Cursor) -> Iterator[list[Token]]:
+    """The comma-separated elements up to the closing parenthesis."""
+    depth = 0
+    element: list[Token] = []
+    while (token := cursor.take()) is not None:
+        if token.kind == "other":
+            if token.value == ")" and depth == 0:
+                break
+            if token.value == "," and depth == 0:
+                if element:
+                    yield element
+                element = []
+                continue
+            depth += {"(": 1, ")": -1}.get(token.value, 0)
+        if len(element) < _HEAD:
+            element.append(token)
+    if element:
+        yield element
+
+
+def _alter(
+    cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, owners: set[str], roles: set[str]
+) -> Understood:
+    what = cursor.take()
+    kind = what.value if what is not None and what.kind == "word" else ""
+    if kind in _CLUSTER_WIDE:
+        raise _leaves(f"ALTER {kind.upper()}", place)
+    if kind == "default":
+        return _default_privileges(cursor, roles)
+    if kind == "table":
+        cursor.skip("if", "exists", "only")
+        table = cursor.name()
+        if table is not None and cursor.skip("add"):
+            return _add_constraint(cursor, text, table, catalogue)
+        if table is not None and cursor.skip("drop"):
+            return Understood(Phase.CLEAN, "drop constraint", table)
+        if cursor.skip("alter"):
+            cursor.skip("column")
+            cursor.name()
+            if cursor.skip("drop"):
+                return Understood(Phase.CLEAN, "drop default", table)
+            _note_identity(cursor, catalogue)
+    found = re.search(rb'\sowner\s+to\s+("(?:[^"]|"")*"|[^\s;]+)\s*$', text, re.IGNORECASE)
+    if found:
+        owner = next(tokens(found.group(1)), None)
+        if owner is not None:
+            owners.add(owner.value)
+            roles.add(owner.value)
+    return Understood(Phase.IN_ORDER, f"alter {kind}")
+
+
+def _note_identity(cursor: _Cursor, catalogue: Catalogue) -> None:
+    if cursor.until("identity") and cursor.token is not None and cursor.token.value == "(":
+        cursor.take()
+        cursor.skip("sequence", "name")
+        if (name := cursor.name()) is not None:
+            catalogue.sequences.add(str(name))
+
+
+def _add_constraint(cursor: _Cursor, text: bytes, table: Name, catalogue: Catalogue) -> Understood:
+    if not cursor.skip("constraint"):
+        return Understood(Phase.IN_ORDER, "alter table")
+    name = cursor.name()
+    word = cursor.take()
+    kind = _CONSTRAINT_KINDS.get(word.value if word else "", word.value if word else "")
+    if name is None or kind == "not":
+        return Understood(Phase.IN_ORDER, "alter table")
+    key = f"{table}.{name.name}"
+    catalogue.constraints[key] = kind
+    if re.search(rb"\snot\s+valid\s*$", text, re.IGNORECASE):
+        catalogue.not_valid.add(key)
+    full = Name(table.schema, name.name)
+    if kind == "foreign key":
+        referenced = cursor.name() if cursor.until("references") else None
+        return Understood(Phase.FOREIGN_KEY, kind, full, table, referenced)
+    if kind in ("primary key", "unique", "exclude"):
+        catalogue.indexes.add(str(full))
+        return Understood(Phase.INDEX, kind, full, table)
+    return Understood(Phase.IN_ORDER, kind, full, table)
+
+
+def _default_privileges(cursor: _Cursor, roles: set[str]) -> Understood:
+    cursor.skip("privileges")
+    if cursor.skip("for"):
+        cursor.skip("role", "user")
+        roles.update(_role_list(cursor))
+    if cursor.until("to", "from"):
+        roles.update(_role_list(cursor))
+    return Understood(Phase.IN_ORDER, "alter default privileges")
+
+
+def _role_list(cursor: _Cursor) -> set[str]:
+    found = set()
+    while cursor.token is not None and cursor.token.is_name:
+        token = cursor.take()
+        if token is not None and not token.says("public", "group"):
+            found.add(token.value)
+        if cursor.token is None or cursor.token.value != ",":
+            break
+        cursor.take()
+    return found
+
+
+def _grant(cursor: _Cursor, place: str, roles: set[str]) -> Understood:
+    if not cursor.until("on"):
+        raise _leaves("GRANT of a role", place)
+    kind = cursor.token.value if cursor.token else ""
+    if kind in ("database", "tablespace", "parameter"):
+        raise _leaves(f"GRANT ON {kind.upper()}", place)
+    if cursor.until("to", "from"):
+        roles.update(_role_list(cursor))
+    return Understood(Phase.IN_ORDER, "grant")
+
+
+def _comment(cursor: _Cursor, place: str) -> Understood:
+    cursor.skip("on")
+    kind = cursor.token.value if cursor.token else ""
+    if kind in ("database", "role", "tablespace"):
+        raise _leaves(f"COMMENT ON {kind.upper()}", place)
+    return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, f"comment on {kind}")
+
+
+def _drop(cursor: _Cursor, place: str) -> Understood:
+    kind = cursor.token.value if cursor.token else ""
+    if kind in _CLUSTER_WIDE:
+        raise _leaves(f"DROP {kind.upper()}", place)
+    return Understood(Phase.CLEAN, f"drop {kind}")

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What belongs to a database itself and is in no plain dump: owner, locale, settings, grants, limit and comment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from ..._errors import PlatformError
+from ..connect import ServerError, Session, literal, quote
+
+# The last line of a restored database's own comment: it follows every rename, people see it in any list of databases,
+# and no other place can be written by a role that is not a superuser.
+_MARK = "vedfinance.platform restored this database: "
+# These values are lists of names, which one literal would turn into a single odd name.
+_NAME_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
+_LIST_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*?))\s*(?:,|$)')
+LONGEST_NAME = 63
+# A name's time must sort, and must need no quotes when it is typed at three in the morning.
+_TIME = "%Y%m%d_%H%M%S"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One privilege on a database; ``grantee`` is None for PUBLIC."""
+
+    grantee: str | None
+    privilege: str
+    grantable: bool
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which dump a database was restored from, and when."""
+
+    sha256: str
+    dump: str
+    at: str
+
+
+@dataclass
+class Properties:
+    """A database as its server describes it."""
+
+    owner: str
+    encoding: str
+    locale: dict[str, str] = field(default_factory=dict)
+    tablespace: str | None = None
+    connection_limit: int = -1
+    comment: str | None = None
+    #: None: no grants were ever changed, the defaults hold.
+    grants: frozenset[Grant] | None = None
+    #: (role or None for all, name, value)
+    settings: tuple[tuple[str | None, str, str], ...] = ()
+    taken_from: str = ""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Every role that must exist before a database can be given these."""
+        named = {grant.grantee for grant in self.grants or ()} | {role for role, _name, _value in self.settings}
+        return frozenset({self.owner, *(role for role in named if role is not None)})
+
+
+def oid_of(session: Session, name: str) -> int | None:
+    found = session.value("SELECT oid FROM pg_database WHERE datname = %s", (name,))
+    return int(found) if found is not None else None
+
+
+def size_of(session: Session, name: str) -> int:
+    """Bytes on disk; 0 when this role may not ask."""
+    try:
+        return int(session.value("SELECT pg_database_size(%s)", (name,)) or 0)
+    except ServerError:
+        return 0
+
+
+def read_properties(session: Session, name: str) -> Properties:
+    """Everything about a database that a new one needs in order to take its place."""
+    row = session.rows(
+        "SELECT to_jsonb(d) - 'datacl', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), spcname,"
+        " shobj_description(d.oid, 'pg_database'), datacl IS NULL"
+        " FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = %s",
+        (name,),
+    )[0]
+    columns, owner, encoding, tablespace, comment, default_grants = row
+    return Properties(
+        owner=owner,
+        encoding=encoding,
+        locale=_locale(columns),
+        tablespace=tablespace,
+        connection_limit=int(columns["datconnlimit"]),
+        comment=_without_mark(comment),
+        grants=None if default_grants else _grants(session, name),
+        settings=_settings(session, name),
+        taken_from=name,
+    )
+
+
+def _locale(columns: dict[str, str]) -> dict[str, str]:
+    """The clauses of CREATE DATABASE that give the new database the same sort order."""
+    clauses = {"LC_COLLATE": columns["datcollate"], "LC_CTYPE": columns["datctype"]}
+    provider = columns.get("datlocprovider", "c")
+    locale = columns.get("datlocale") or columns.get("daticulocale")
+    if provider == "i" and locale:
+        clauses |= {"LOCALE_PROVIDER": "icu", "ICU_LOCALE": locale}
+        if columns.get("daticurules"):
+            clauses["ICU_RULES"] = columns["daticurules"]
+    elif provider == "b" and locale:
+        clauses |= {"LOCALE_PROVIDER": "builtin", "BUILTIN_LOCALE": locale}
+    return clauses
+
+
+def _grants(session: Session, name: str) -> frozenset[Grant]:
+    rows = session.rows(
+        "SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable"
+        " FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = %s",
+        (name,),
+    )
+    return frozenset(Grant(*row) for row in rows)
+
+
+def _settings(session: Session, name: str) -> tuple[tuple[str | None, str, str], ...]:
+    rows = session.rows(
+        "SELECT r.rolname, unnest(s.setconfig) FROM pg_db_role_setting s"
+        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole"
+        " WHERE d.datname = %s ORDER BY 1 NULLS FIRST",
+        (name,),
+    )
+    return tuple((role, *entry.split("=", 1)) for role, entry in rows)
+
+
+def create(session: Session, name: str, properties: Properties) -> None:
+    """A new, empty database that differs from the other one in nothing but its name and content."""
+    clauses = [f"OWNER {quote(properties.owner)}", "TEMPLATE template0", f"ENCODING {literal(properties.encoding)}"]
+    for clause, value in properties.locale.items():
+        bare = clause == "LOCALE_PROVIDER"
+        clauses.append(f"{clause} {value if bare else literal(value)}")
+    # Naming the default one needs a right that leaving it out does not.
+    if properties.tablespace not in (None, "pg_default"):
+        clauses.append(f"TABLESPACE {quote(str(properties.tablespace))}")
+    session.run(f"CREATE DATABASE {quote(name)} {' '.join(clauses)}")
+
+
+def apply_properties(session: Session, name: str, properties: Properties) -> None:
+    """Give a database the settings, grants, limit and comment of another. Raises what the server refuses."""
+    database = quote(name)
+    for role, key, value in properties.settings:
+        setting = f"SET {_setting_name(key)} TO {_setting_value(key, value)}"
+        if role is None:
+            session.run(f"ALTER DATABASE {database} {setting}")
+        else:
+            # A role may change its own settings.
+            with _as_role(session, role):
+                session.run(f"ALTER ROLE {quote(role)} IN DATABASE {database} {setting}")
+    if properties.grants is not None:
+        # Else a login with a grant option of its own would become the grantor.
+        with _as_role(session, properties.owner):
+            _grant(session, database, properties.owner, properties.grants)
+    if properties.comment is not None:
+        session.run(f"COMMENT ON DATABASE {database} IS {literal(properties.comment)}")
+    session.run(f"ALTER DATABASE {database} CONNECTION LIMIT {properties.connection_limit}")
+
+
+def _grant(session: Session, database: str, owner: str, grants: Iterable[Grant]) -> None:
+    session.run(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+    session.run(f"REVOKE ALL ON DATABASE {database} FROM {quote(owner)}")
+    for grant in sorted(grants, key=lambda one: (one.grantee or "", one.privilege)):
+        grantee = "PUBLIC" if grant.grantee is None else quote(grant.grantee)
+        option = " WITH GRANT OPTION" if grant.grantable else ""
+        session.run(f"GRANT {grant.privilege} ON DATABASE {database} TO {grantee}{option}")
+
+
+@contextmanager
+def _as_role(session: Session, role: str) -> Iterator[None]:
+    """What a role may do, whoever may become it can do without being a superuser; a superuser may do it anyway."""
+    become = session.value("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
+    if become:
+        session.run(f"SET ROLE {quote(role)}")
+    try:
+        yield
+    finally:
+        if become:
+            session.run("RESET ROLE")
+
+
+def _setting_name(key: str) -> str:
+    return ".".join(quote(part) for part in key.split("."))
+
+
+def _setting_value(key: str, value: str) -> str:
+    if key.lower() not in _NAME_LISTS:
+        return literal(value)
+    return ", ".join(literal(item) for item in _list_items(value)) or "''"
+
+
+def _list_items(value: str) -> Iterator[str]:
+    at = 0
+    while at < len(value):
+        match = _LIST_ITEM.match(value, at)
+        if match is None or match.end() == at:
+            return
+        quoted, bare = match.groups()
+        yield quoted.replace('""', '"') if quoted is not None else bare
+        at = match.end()
+
+
+def differences(session: Session, name: str, wanted: Properties) -> list[str]:
+    """What of the wanted properties a database lacks, by name."""
+    found = read_properties(session, name)
+    return [
+        label
+        for label, same in (
+            ("owner", found.owner == wanted.owner),
+            ("encoding", found.encoding == wanted.encoding),
+            ("locale", all(found.locale.get(key) == value for key, value in wanted.locale.items())),
+            ("connection limit", found.connection_limit == wanted.connection_limit),
+            ("comment", found.comment == wanted.comment),
+            ("grants", found.grants == wanted.grants),
+            ("settings", set(found.settings) == set(wanted.settings)),
+        )
+        if not same
+    ]
+
+
+def mark(session: Session, name: str, origin: Origin) -> None:
+    """Write into the database itself which dump it comes from."""
+    comment = read_properties(session, name).comment
+    mark_line = _MARK + json.dumps(vars(origin))
+    marked = f"{comment}\n{mark_line}" if comment else mark_line
+    session.run(f"COMMENT ON DATABASE {quote(name)} IS {literal(marked)}")
+
+
+def origin_of(session: Session, name: str) -> Origin | None:
+    """The mark that :func:`mark` left, or None."""
+    comment = session.value("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,))
+    line = (comment or "").rsplit("\n", 1)[-1]
+    if not line.startswith(_MARK):
+        return None
+    try:
+        found = json.loads(line[len(_MARK) :])
+        return Origin(found["sha256"], found["dump"], found["at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _without_mark(comment: str | None) -> str | None:
+    head, _break, last = (comment or "").rpartition("\n")
+    return (head or None) if last.startswith(_MARK) else comment
+
+
+# -- the names of databases that stand beside the live one -------------------------------------------------------
+
+
+def beside(database: str, role: str, now: datetime | None = None) -> str:
+    """A name such as ``vedfinance__before_20261122_031502``."""
+    stamp = (now or datetime.now(timezone.utc)).strftime(_TIME)
+    name = f"{database}__{role}_{stamp}"
+    if len(name.encode()) > LONGEST_NAME:
+        raise PlatformError(
+            f"The database name {database} is too long: {name} would have more than {LONGEST_NAME} bytes.",
+            "PostgreSQL would cut the name off.",
+        )
+    return name
+
+
+def unused_beside(session: Session, database: str, role: str) -> str:
+    """The name for this moment, or for the next one that no database has yet."""
+    now = datetime.now(timezone.utc)
+    while oid_of(session, name := beside(database, role, now)) is not None:
+        now += timedelta(seconds=1)
+    return name
+
+
+def listed_beside(session: Session, database: str, role: str) -> list[str]:
+    """The databases of that role, newest first."""
+    prefix = f"{database}__{role}_"
+    names = [
+        row[0] for row in session.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (prefix,))
+    ]
+    return sorted((name for name in names if _is_time(name[len(prefix) :])), reverse=True)
+
+
+def time_of(name: str) -> str:
+    """The part of a name by which the databases beside the live one are ordered."""
+    return name[-len("20261122_031502") :]
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return False
+    return True
+
+
+def drop(session: Session, name: str) -> None:
+    """Drop a database that nobody should be using any more."""
+    terminate_sessions(session, [name])
+    session.run(f"DROP DATABASE IF EXISTS {quote(name)}")
+
+
+def terminate_sessions(session: Session, names: list[str]) -> int:
+    """End every client session of these databases; how many were told to go."""
+    rows = session.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        (names,),
+    )
+    return len(rows)

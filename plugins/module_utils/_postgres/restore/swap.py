@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts one database in the place of another, in one transaction. The only code that touches the live database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..._errors import PlatformError
+from ..connect import Server, ServerError, Session, quote
+from .database import oid_of, terminate_sessions
+
+_EVICT_EVERY = 0.02
+# RENAME itself waits 5 s for sessions to end; a client that is told to go every 20 ms is gone long before.
+_ATTEMPTS = 3
+_IN_USE = "55006"
+
+
+class SwapFailed(PlatformError):
+    """The swap did not happen; both databases have the names that they had, unless ``live_untouched`` is False."""
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What a swap did.
+
+    :param previous: the name that the old database has now, or None when there was none.
+    :param downtime: seconds between the first session told to go and the commit.
+    """
+
+    previous: str | None
+    downtime: float
+
+
+def swap(server: Server, live: str, replacement: str, previous: str) -> Swapped:
+    """Rename ``live`` to ``previous`` and ``replacement`` to ``live``: both or none.
+
+    A missing live database is no error: the replacement just takes the name.
+    """
+    with server.connect(purpose=f"swap of {live}") as session, server.connect(purpose="evict") as evicting:
+        wanted = oid_of(session, replacement)
+        replaced = oid_of(session, live)
+        begun = time.monotonic()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with _Eviction(evicting, [live, replacement]):
+                    _rename(session, live if replaced is not None else None, live, replacement, previous)
+                break
+            except ServerError as error:
+                if error.sqlstate == _IN_USE and attempt < _ATTEMPTS:
+                    continue
+                if session.lost and _live_is(server, live, wanted):
+                    break
+                raise SwapFailed(
+                    f"The swap of {live} was rolled back; {live} is what it was. {error.msg}",
+                    "Run it again." if session.lost else _who_is_in_the_way(session, [live, replacement]),
+                ) from None
+        ended = time.monotonic()
+        if not _live_is(server, live, wanted):
+            raise SwapFailed(f"After the swap, {live} is not the database that was put in its place.")
+    return Swapped(previous if replaced is not None else None, ended - begun)
+
+
+def _rename(session: Session, old: str | None, live: str, replacement: str, previous: str) -> None:
+    session.run("BEGIN")
+    try:
+        # The commit of a swap is never only promised.
+        session.run("SET LOCAL synchronous_commit TO on")
+        if old is not None:
+            session.run(f"ALTER DATABASE {quote(old)} RENAME TO {quote(previous)}")
+        session.run(f"ALTER DATABASE {quote(replacement)} RENAME TO {quote(live)}")
+        session.run("COMMIT")
+    except ServerError:
+        with suppress(ServerError):
+            session.run("ROLLBACK")
+        raise
+
+
+def _live_is(server: Server, live: str, wanted: int | None) -> bool:
+    """Asked in a new session: when the old one broke during the commit, only the server knows how it ended."""
+    try:
+        with server.connect(purpose="look") as session:
+            return oid_of(session, live) == wanted
+    except ServerError as error:
+        raise SwapFailed(
+            f"The connection broke during the swap of {live}, and whether it was committed cannot be told. {error.msg}",
+            "When the server is back, run it again: it goes on from what it finds.",
+            live_untouched=False,
+        ) from None
+
+
+def _who_is_in_the_way(session: Session, names: list[str]) -> str:
+    rows = session.rows(
+        "SELECT datname, usename, coalesce(nullif(application_name, ''), 'unnamed program'), pid"
+        " FROM pg_stat_activity WHERE datname = ANY(%s) AND backend_type = 'client backend'",
+        (names,),
+    )
+    if not rows:
+        return "Run it again."
+    listed = ", ".join(f"{user} ({program}, pid {pid}) in {database}" for database, user, program, pid in rows[:5])
+    return f"Still connected: {listed}. End these sessions, then run it again."
+
+
+class _Eviction:
+    """Tells sessions to go, again and again, while the rename waits for them; new ones queue behind its lock."""
+
+    def __init__(self, session: Session, names: list[str]) -> None:
+        self._session = session
+        self._names = names
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        terminate_sessions(self._session, self._names)
+        self._thread.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        # A refusal ends the eviction; the rename then says who is in the way.
+        with suppress(ServerError):
+            while not self._done.wait(_EVICT_EVERY):
+                terminate_sessions(self._session, self._names)
