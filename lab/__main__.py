@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m lab`: a whole platform on one machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeAlias
+
+from lab import disasters
+from lab.demo import DISASTERS, demo
+from lab.platform import LabError, Wanted, default_state, down, opened, status, up
+from lab.postgres import WHEEL_FOLDERS, ServerError
+from lab.processes import ProcessError
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab",
+        description="A whole platform on one machine: PostgreSQL, the API, a Dokploy double, a week of dumps, "
+        "and disasters. Needs no root, uses free ports of the loopback interface, keeps everything in one folder.",
+    )
+    _add_state(parser, default_state())
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_up(_command(commands, "up", "start everything; if it is up already, change nothing"))
+    _command(commands, "down", "end every process and remove the data; logs and journal stay")
+    status_parser = _command(commands, "status", "what runs where, row counts, dumps; exit code 1 when the lab is down")
+    status_parser.add_argument("--json", action="store_true", help="for machines")
+    kinds = _command(commands, "break", "make a disaster in the running lab, and print what it did").add_subparsers(
+        dest="disaster", required=True, metavar="DISASTER"
+    )
+    for name, disaster in disasters.ALL.items():
+        kind = _command(kinds, name, disaster.__doc__ or "")
+        if name == disasters.BAD_RELEASE:
+            kind.add_argument(
+                "--how",
+                choices=("crash", "fail"),
+                default="crash",
+                help="crash: the process ends; fail: it answers, and integrity says FAIL (default: %(default)s)",
+            )
+    story = _command(commands, "demo", "up, a disaster, the real playbook and its recovery, down")
+    story.add_argument("--disaster", choices=DISASTERS, default=DISASTERS[0], help="default: %(default)s")
+    _add_up_options(story)
+    return parser.parse_args(arguments)
+
+
+def _command(commands: Commands, name: str, what: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=what[:1].upper() + what[1:] + ".")
+    _add_state(parser, argparse.SUPPRESS)
+    return parser
+
+
+def _add_state(parser: argparse.ArgumentParser, default: Path | str) -> None:
+    """Taken before the command and after it."""
+    where = "where everything is kept; default $LAB_STATE, or .lab in the project"
+    parser.add_argument("--state", type=Path, default=default, metavar="DIR", help=where)
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _add_up_options(parser)
+    parser.add_argument("--only", choices=("postgres",), help="only the database and its dumps")
+
+
+def _add_up_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--scale", type=_positive, default=0.01, help="1 is 4 million rows, a dump of 800 MB (default: %(default)s)")
+    add(
+        "--postgres-version",
+        choices=tuple(WHEEL_FOLDERS),
+        help="PostgreSQL of the wheel (default: $LAB_PG_VERSION or 16); LAB_PG_BIN names an installed one instead",
+    )
+    add("--replicas", type=int, choices=range(1, 6), default=1, metavar="N", help="processes of the API (default: 1)")
+    add("--health-shape", choices=("A", "B"), default="A", help="A: 200 and ok; B: with checks, 503 (default: A)")
+    add("--rate-limit", choices=("on", "off"), default="on", help="429 after 3 calls of the API a second (default: on)")
+    add("--tempo", type=_positive, default=1.0, help="scales the waits of the Dokploy double (default: %(default)s)")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    options = parse(arguments)
+    state: Path = options.state.resolve()
+    try:
+        return _run(options, state)
+    except (LabError, ServerError, ProcessError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - else the interpreter complains once more when it ends
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace, state: Path) -> int:
+    if options.command == "up":
+        up(state, _wanted(options), _say)
+    elif options.command == "demo":
+        return demo(state, options.disaster, _wanted(options), _say)
+    elif options.command == "down":
+        down(state, _say)
+    elif options.command == "status":
+        report = status(state)
+        print(json.dumps(report, indent=2) if options.json else _table(report))
+        return 0 if report["up"] else 1
+    else:
+        how = {"how": options.how} if options.disaster == disasters.BAD_RELEASE else {}
+        for line in disasters.ALL[options.disaster](opened(state), **how):
+            _say(line)
+    return 0
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    return Wanted(
+        scale=options.scale,
+        postgres_version=options.postgres_version,
+        replicas=options.replicas,
+        health_shape=options.health_shape,
+        rate_limit=options.rate_limit,
+        tempo=options.tempo,
+        only_postgres=getattr(options, "only", None) == "postgres",
+    )
+
+
+def _table(report: dict[str, Any]) -> str:
+    return "\n".join(_table_lines(report))
+
+
+def _table_lines(report: dict[str, Any]) -> Iterator[str]:
+    yield f"lab in {report['state']}: {'up' if report['up'] else 'down'}"
+    for process in report["processes"]:
+        yield f"  {process['name']:<32} {'pid ' + str(process['pid']) if process['pid'] else 'not running'}"
+    if postgres := report.get("postgres"):
+        databases = postgres.get("error") or ", ".join(postgres["databases"])
+        yield f"PostgreSQL  {postgres['host']}:{postgres['port']}  {databases}"
+        for table, rows in (postgres.get("rows") or {}).items():
+            yield f"  {table:<24} {rows:>10}"
+    if api := report.get("api"):
+        answer = api.get("error") or f"{api['status']} {json.dumps(api['body'])}"
+        yield f"API         {api['url']}  {answer}"
+    if dokploy := report.get("dokploy"):
+        yield f"Dokploy     {dokploy['url']}"
+    for dump in report.get("dumps", []):
+        link = f" -> {dump['link_to']}" if dump["link_to"] else ""
+        yield f"  {dump['modified']}  {dump['bytes']:>10}  {dump['name']}{link}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM cleans up as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

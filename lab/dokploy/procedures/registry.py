@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a procedure is, and what it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.dokploy.keys import Caller
+from lab.dokploy.model import Model
+from lab.dokploy.queue import BuildQueue
+from lab.dokploy.schema import Field, Fields
+from lab.dokploy.swarm import Swarm
+
+
+@dataclass(frozen=True)
+class Server:
+    """The parts of the server that procedures act on."""
+
+    model: Model
+    swarm: Swarm
+    queue: BuildQueue
+
+
+# None is answered as an empty body.
+Handler = Callable[[Server, Caller, dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """A query is a GET with a query string, a mutation a POST with a JSON body."""
+
+    name: str
+    method: str
+    fields: Fields
+    handle: Handler
+    waits: bool
+
+
+class Collector:
+    """Gathers the procedures of a module."""
+
+    def __init__(self, router: str) -> None:
+        self._router = router
+        self.procedures: list[Procedure] = []
+
+    def query(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+        return self._collect("GET", name, fields)
+
+    def mutation(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+        return self._collect("POST", name, fields)
+
+    def waiting_mutation(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+        """One that lasts; it takes the model's lock itself, for as long as it needs."""
+        return self._collect("POST", name, fields, waits=True)
+
+    def _collect(self, method: str, name: str, fields: Fields, *, waits: bool = False) -> Callable[[Handler], Handler]:
+        def register(handle: Handler) -> Handler:
+            self.procedures.append(Procedure(f"{self._router}.{name}", method, fields, handle, waits))
+            return handle
+
+        return register
