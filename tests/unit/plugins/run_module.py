@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module's main() in this process, with arguments in and the result out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+
+def run_main(
+    main: Callable[[], None], capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], check: bool = False
+) -> dict[str, Any]:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    with patch_module_args({**given, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+        main()
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
