@@ -93,7 +93,9 @@ class RateLimiter:
         self._limits = limits
         self._clock = clock
         self._lock = threading.Lock()
-        self._accepted: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=max(count for count, _ in limits)))
+        self._accepted: dict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=max(count for count, _seconds in limits))
+        )
 
     def seconds_to_wait(self, client: str) -> float:
         """0 when the call is accepted (and counted), else how long until one would be."""

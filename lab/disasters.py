@@ -114,7 +114,7 @@ def _complaint(description: Description) -> Iterator[str]:
 
 def _version(description: Description) -> str:
     try:
-        _, body = ask_api(description, "version_path")
+        _status, body = ask_api(description, "version_path")
     except client.Unreachable as error:
         return str(error)
     return f"version {body.get('version')} serves"

@@ -171,7 +171,7 @@ def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
     _wait(server.state, f"{dokploy_url}/api/health", DOKPLOY)
     say(f"Dokploy double on {dokploy_url}")
     _wait(server.state, api_url + HEALTH_PATH, DOKPLOY)
-    _, version = client.call(api_url + VERSION_PATH)
+    _status, version = client.call(api_url + VERSION_PATH)
     say(f"API {version['version']} on {api_url}, replicas: {wanted.replicas}, health shape {wanted.health_shape}")
     return {
         "api": {
@@ -214,7 +214,7 @@ def _wait(state: Path, url: str, process: str) -> None:
     reason = "no answer"
     while time.monotonic() < deadline and processes.alive(state, process):
         try:
-            status, _ = client.call(url, timeout=2)
+            status, _body = client.call(url, timeout=2)
             if status == 200:
                 return
             reason = f"status {status}"

@@ -128,12 +128,14 @@ _COLUMNS: dict[str, tuple[Any, Field | None]] = {
     "detachDokployNetwork": (False, FLAG),
 }
 
-UPDATABLE: dict[str, Field] = {name: field for name, (_, field) in _COLUMNS.items() if field is not None}
+UPDATABLE: dict[str, Field] = {name: field for name, (_default, field) in _COLUMNS.items() if field is not None}
 
 
 def new_application(**given: Any) -> dict[str, Any]:
     """A row as it is right after creation."""
-    row = {name: list(default) if isinstance(default, list) else default for name, (default, _) in _COLUMNS.items()}
+    row = {
+        name: list(default) if isinstance(default, list) else default for name, (default, _field) in _COLUMNS.items()
+    }
     return {**row, **given}
 
 

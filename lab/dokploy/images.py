@@ -30,7 +30,7 @@ def find(model: Model, reference: str) -> Image | None:
     stored = model.tables["images"].get(reference)
     if stored:
         return Image(**stored)
-    repository, _, tag = reference.rpartition(":")
+    repository, _colon, tag = reference.rpartition(":")
     if _is_built_here(model, repository) or "nosuch" in tag:
         return None
     return _pulled(repository, tag)

@@ -75,7 +75,7 @@ def verify(table: Row, key: str | None, times: int) -> Caller | None:
     row: Row | None = table.get(_hash(key)) if key else None
     if row is None:
         return None
-    if row["rateLimitEnabled"] and not all(_count(row) for _ in range(times)):
+    if row["rateLimitEnabled"] and not all(_count(row) for _turn in range(times)):
         return None
     return Caller(row["role"], row["organizationId"], tuple(row["services"]))
 

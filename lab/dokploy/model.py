@@ -53,7 +53,7 @@ class Seeded(NamedTuple):
 
 def new_id() -> str:
     """An id in Dokploy's manner: it may begin with '-' or '_'."""
-    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(21))
+    return "".join(secrets.choice(_ID_ALPHABET) for _turn in range(21))
 
 
 class Model:
@@ -140,7 +140,7 @@ class Model:
         return row
 
     def add_application(self, name: str, app_name: str, environment_id: str, description: str | None = None) -> Row:
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(6))
+        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _turn in range(6))
         row = new_application(
             applicationId=new_id(),
             name=name,

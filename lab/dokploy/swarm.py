@@ -86,7 +86,7 @@ class Task:
     since: float = field(default_factory=time.time)
     pid: int | None = None
     exit_code: int | None = None
-    id: str = field(default_factory=lambda: "".join(secrets.choice(_TASK_ID_ALPHABET) for _ in range(25)))
+    id: str = field(default_factory=lambda: "".join(secrets.choice(_TASK_ID_ALPHABET) for _turn in range(25)))
     container_id: str = field(default_factory=lambda: secrets.token_hex(32))
 
     @property

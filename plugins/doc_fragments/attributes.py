@@ -38,7 +38,7 @@ attributes:
       - This module reads only.
 """
 
-    DOKPLOY = r"""
+    ACTIONGROUP_DOKPLOY = r"""
 options: {}
 attributes:
   action_group:
@@ -48,7 +48,7 @@ attributes:
       - vedfinance.platform.dokploy
 """
 
-    POSTGRESQL = r"""
+    ACTIONGROUP_POSTGRESQL = r"""
 options: {}
 attributes:
   action_group:

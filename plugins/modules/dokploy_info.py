@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - vedfinance.platform.web
   - vedfinance.platform.attributes
   - vedfinance.platform.attributes.info_module
-  - vedfinance.platform.attributes.dokploy
+  - vedfinance.platform.attributes.actiongroup_dokploy
 options:
   deployments:
     description:

@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - vedfinance.platform.dokploy
   - vedfinance.platform.web
   - vedfinance.platform.attributes
-  - vedfinance.platform.attributes.dokploy
+  - vedfinance.platform.attributes.actiongroup_dokploy
 attributes:
   check_mode:
     support: full

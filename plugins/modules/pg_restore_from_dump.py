@@ -23,7 +23,7 @@ description:
   - Any failure leaves the live database untouched, removes staging, and says so in RV(live_untouched).
 extends_documentation_fragment:
   - vedfinance.platform.attributes
-  - vedfinance.platform.attributes.postgresql
+  - vedfinance.platform.attributes.actiongroup_postgresql
   - vedfinance.platform.postgresql
   - vedfinance.platform.postgresql.dumps
 attributes:

@@ -181,7 +181,7 @@ class Condition:
         """What must have happened through the running server."""
         self._run_again(double)
         calls = {"06-ratelimit-exhausted-is-401": 5, "06-rl5s-2": 2, "06-rl5s-3": 2, "06-rl5s-after-window": 2}
-        for _ in range(calls.get(self.name, 0)):
+        for _turn in range(calls.get(self.name, 0)):
             assert send(double, "GET", "/api/settings.getDokployVersion", {"x-api-key": str(self.key)})[0].status == 200
         if self.name == "06-rl5s-after-window":
             time.sleep(0.06)

@@ -42,7 +42,7 @@ def response_of(name: str) -> Response:
 
 
 def read(name: str) -> object:
-    client, _ = client_for(FakeClock())
+    client, _calls = client_for(FakeClock())
     procedure = CAPTURES[name]["request"]["path"].removeprefix("/api/")
     return client.read(procedure, response_of(name))
 
@@ -78,7 +78,7 @@ def test_every_capture(name: str) -> None:
         return
     with pytest.raises(dokploy.DokployError) as caught:
         read(name)
-    assert type(caught.value) is expected
+    assert caught.type is expected
     assert not [secret for secret in SECRETS if secret in str(caught.value)]
     assert len(str(caught.value)) < 900
 

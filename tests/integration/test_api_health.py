@@ -125,7 +125,7 @@ def test_an_api_that_is_refused_then_starts_then_limits_then_serves(
     assert result["seconds"] > 1, "the pause that Retry-After asks for"
     assert (result["healthy"], result["path"], result["body"]) == (True, "/health", HEALTHY[2])
     # Once it has passed, the path that was right is asked first.
-    assert [path for path, _ in apis[0].seen] == ["/api/health", "/health"] * 3 + ["/health"]
+    assert [path for path, _headers in apis[0].seen] == ["/api/health", "/health"] * 3 + ["/health"]
 
 
 def test_absent_when_the_last_one_has_gone(probe: Any) -> None:

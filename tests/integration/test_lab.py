@@ -159,7 +159,7 @@ def test_after_a_crash_up_starts_over_and_down_leaves_nothing(tmp_path: Path) ->
         assert server_of(description).row_counts()["users"] == 200
         assert processes.pid_of(state, "postgres") != left_behind
     finally:
-        downs = [lab(state, "down") for _ in range(2)]
+        downs = [lab(state, "down") for _turn in range(2)]
     assert [done.returncode for done in downs] == [0, 0]
     assert processes_that_name(tmp_path) == []
     assert sorted(path.name for path in state.iterdir()) == [".vedfinance-lab", "journal", "logs"]

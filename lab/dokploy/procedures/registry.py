@@ -45,19 +45,19 @@ class Collector:
         self._router = router
         self.procedures: list[Procedure] = []
 
-    def query(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
-        return self._collect("GET", name, fields)
+    def query(self, verb: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+        return self._collect("GET", verb, fields)
 
-    def mutation(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
-        return self._collect("POST", name, fields)
+    def mutation(self, verb: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+        return self._collect("POST", verb, fields)
 
-    def waiting_mutation(self, name: str, /, **fields: Field) -> Callable[[Handler], Handler]:
+    def waiting_mutation(self, verb: str, /, **fields: Field) -> Callable[[Handler], Handler]:
         """One that lasts; it takes the model's lock itself, for as long as it needs."""
-        return self._collect("POST", name, fields, waits=True)
+        return self._collect("POST", verb, fields, waits=True)
 
-    def _collect(self, method: str, name: str, fields: Fields, *, waits: bool = False) -> Callable[[Handler], Handler]:
+    def _collect(self, method: str, verb: str, fields: Fields, *, waits: bool = False) -> Callable[[Handler], Handler]:
         def register(handle: Handler) -> Handler:
-            self.procedures.append(Procedure(f"{self._router}.{name}", method, fields, handle, waits))
+            self.procedures.append(Procedure(f"{self._router}.{verb}", method, fields, handle, waits))
             return handle
 
         return register

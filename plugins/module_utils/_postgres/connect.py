@@ -173,7 +173,7 @@ def _server_errors(database: str) -> Iterator[None]:
         said = diagnostic.message_primary or " ".join(str(error).split()) or type(error).__name__
         # message_detail may quote a row of somebody's data; the context names the table and line, which is enough.
         context = (diagnostic.context or "").splitlines()
-        where = f" ({context[0].split(':')[0]})" if context else ""
+        where = f" ({context[0].split(':', maxsplit=1)[0]})" if context else ""
         raise ServerError(f"PostgreSQL said in {database}: {said}{where}.", None, error.sqlstate) from None
 
 
@@ -197,7 +197,7 @@ def in_container(server: Server, container: str) -> Server:
     pid = details.get("State", {}).get("Pid") or 0
     name = str(details.get("Name", "")).lstrip("/")
     service = (details.get("Config", {}).get("Labels") or {}).get(_SWARM_SERVICE, "")
-    if _DOKPLOY_OWN in (name.split(".")[0], service) and container not in (name, _DOKPLOY_OWN):
+    if _DOKPLOY_OWN in (name.split(".", maxsplit=1)[0], service) and container not in (name, _DOKPLOY_OWN):
         raise PlatformError(
             f"Container {container} is {_DOKPLOY_OWN}, Dokploy's own database.",
             "Name the platform's database container; ask for dokploy-postgres by its full name if you mean it.",

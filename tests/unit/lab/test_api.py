@@ -74,7 +74,7 @@ def test_the_password_of_the_database_is_in_no_answer(capfd: pytest.CaptureFixtu
 def test_three_calls_a_second_then_wait() -> None:
     clock = Clock()
     limiter = RateLimiter(clock=clock)
-    assert [limiter.seconds_to_wait("a") for _ in range(3)] == [0, 0, 0]
+    assert [limiter.seconds_to_wait("a") for _turn in range(3)] == [0, 0, 0]
     assert limiter.seconds_to_wait("a") == pytest.approx(1.0)
     assert limiter.seconds_to_wait("b") == 0
     clock.now += 1.01

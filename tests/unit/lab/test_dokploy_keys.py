@@ -20,17 +20,17 @@ def table() -> dict[str, Any]:
 
 def test_a_request_counts_twice_so_ten_are_five(table: dict[str, Any]) -> None:
     key = keys.add(table, organization_id="o", limit=10)
-    assert [keys.verify(table, key, REST) is not None for _ in range(7)] == [True] * 5 + [False] * 2
+    assert [keys.verify(table, key, REST) is not None for _turn in range(7)] == [True] * 5 + [False] * 2
 
 
 def test_the_trpc_route_counts_once(table: dict[str, Any]) -> None:
     key = keys.add(table, organization_id="o", limit=3)
-    assert [keys.verify(table, key, TRPC) is not None for _ in range(4)] == [True] * 3 + [False]
+    assert [keys.verify(table, key, TRPC) is not None for _turn in range(4)] == [True] * 3 + [False]
 
 
 def test_an_odd_limit_is_used_up_in_the_middle_of_a_request(table: dict[str, Any]) -> None:
     key = keys.add(table, organization_id="o", limit=3)
-    assert [keys.verify(table, key, REST) is not None for _ in range(2)] == [True, False]
+    assert [keys.verify(table, key, REST) is not None for _turn in range(2)] == [True, False]
 
 
 def test_the_gate_opens_again_when_the_window_has_passed(
@@ -39,7 +39,7 @@ def test_the_gate_opens_again_when_the_window_has_passed(
     now = [1000.0]
     monkeypatch.setattr(keys.time, "time", lambda: now[0])
     key = keys.add(table, organization_id="o", limit=4, window_ms=5000)
-    assert [keys.verify(table, key, REST) is not None for _ in range(3)] == [True, True, False]
+    assert [keys.verify(table, key, REST) is not None for _turn in range(3)] == [True, True, False]
     now[0] += 5
     assert keys.verify(table, key, REST) is None
     now[0] += 0.1
@@ -48,7 +48,7 @@ def test_the_gate_opens_again_when_the_window_has_passed(
 
 def test_a_key_without_limit_is_never_counted(table: dict[str, Any]) -> None:
     key = keys.add(table, organization_id="o")
-    assert all(keys.verify(table, key, REST) for _ in range(50))
+    assert all(keys.verify(table, key, REST) for _turn in range(50))
 
 
 @pytest.mark.parametrize("key", [None, "", "invalid"])

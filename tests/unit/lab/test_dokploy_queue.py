@@ -56,7 +56,7 @@ def test_another_application_waits_too(bench: Bench) -> None:
 
 def test_first_in_first_out_and_gone_when_finished(bench: Bench) -> None:
     bench.add("one", "two", "three")
-    for _ in range(3):
+    for _turn in range(3):
         bench.gate.release()
     bench.began("one", "two", "three")
     until(lambda: bench.queue.jobs() == [], "an empty queue")

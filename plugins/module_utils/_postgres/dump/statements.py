@@ -274,7 +274,7 @@ def _select(cursor: _Cursor, place: str) -> Understood:
         if setting is None or setting.value != "search_path":
             raise DumpRejected(RUNS_PROGRAM, "set_config of another setting than search_path", place)
         return Understood(Phase.SETTING, "set_config", Name("", setting.value))
-    return Understood(Phase.IN_ORDER, function.name)
+    return Understood(Phase.CLEAN if function.name == "lo_unlink" else Phase.IN_ORDER, function.name)
 
 
 def _kind(cursor: _Cursor, known: set[str]) -> str:
@@ -290,7 +290,7 @@ def _kind(cursor: _Cursor, known: set[str]) -> str:
 
 
 def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
-    cursor.skip("or", "replace")
+    replaces = cursor.skip("or", "replace")
     kind = _kind(cursor, _CREATES)
     if kind not in _CREATES:
         what = cursor.token.value if cursor.token else "?"
@@ -313,6 +313,9 @@ def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, role
             name = Name(table.schema, name.name)
             catalogue.indexes.add(str(name))
         return Understood(Phase.INDEX, "index", name, table)
+    if kind == "view" and replaces and str(name) not in catalogue.views:
+        # So pg_dump --clean cuts the ties of a view before it drops it.
+        return Understood(Phase.CLEAN, kind, name)
     if name is not None:
         _note_created(kind, name, cursor, catalogue, roles)
     return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, kind, name)

@@ -300,7 +300,11 @@ def _is_time(text: str) -> bool:
 def drop(session: Session, name: str) -> None:
     """Drop a database that nobody should be using any more."""
     terminate_sessions(session, [name])
-    session.run(f"DROP DATABASE IF EXISTS {quote(name)}")
+    session.run("SET lock_timeout TO '10s'")
+    try:
+        session.run(f"DROP DATABASE IF EXISTS {quote(name)}")
+    finally:
+        session.run("RESET lock_timeout")
 
 
 def terminate_sessions(session: Session, names: list[str]) -> int:

@@ -147,7 +147,8 @@ def _settings(session: Session, properties: Properties, found: Preflight) -> Non
             )
     # A name that the server does not know may be anything, so it is kept for superusers as well.
     reserved = session.rows(
-        "SELECT DISTINCT name FROM unnest(%s::text[]) name LEFT JOIN pg_settings s ON lower(s.name) = lower(name)"
+        "SELECT DISTINCT w.name FROM unnest(%s::text[]) w(name)"
+        " LEFT JOIN pg_settings s ON lower(s.name) = lower(w.name)"
         " WHERE s.name IS NULL OR s.context IN ('superuser', 'superuser-backend') ORDER BY 1",
         ([name for _role, name, _value in properties.settings],),
     )

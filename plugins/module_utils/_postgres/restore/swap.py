@@ -15,7 +15,9 @@ from .database import oid_of, terminate_sessions
 _EVICT_EVERY = 0.02
 # RENAME itself waits 5 s for sessions to end; a client that is told to go every 20 ms is gone long before.
 _ATTEMPTS = 3
-_IN_USE = "55006"
+# The same patience for whoever else holds the database: meanwhile its clients are sent away.
+_LOCK_TIMEOUT = "5s"
+_IN_USE, _LOCKED = "55006", "55P03"
 
 
 class SwapFailed(PlatformError):
@@ -49,7 +51,7 @@ def swap(server: Server, live: str, replacement: str, previous: str) -> Swapped:
                     _rename(session, live if replaced is not None else None, live, replacement, previous)
                 break
             except ServerError as error:
-                if error.sqlstate == _IN_USE and attempt < _ATTEMPTS:
+                if error.sqlstate in (_IN_USE, _LOCKED) and attempt < _ATTEMPTS:
                     continue
                 if session.lost and _live_is(server, live, wanted):
                     break
@@ -68,6 +70,7 @@ def _rename(session: Session, old: str | None, live: str, replacement: str, prev
     try:
         # The commit of a swap is never only promised.
         session.run("SET LOCAL synchronous_commit TO on")
+        session.run(f"SET LOCAL lock_timeout TO '{_LOCK_TIMEOUT}'")
         if old is not None:
             session.run(f"ALTER DATABASE {quote(old)} RENAME TO {quote(previous)}")
         session.run(f"ALTER DATABASE {quote(replacement)} RENAME TO {quote(live)}")

@@ -42,7 +42,7 @@ def test_parameters_body_and_an_empty_success() -> None:
 
 
 def failed(status: int, body: object, **headers: str) -> dokploy.DokployError:
-    client, _ = client_for(FakeClock(), Call("POST", "/api/a.b", answer(body, status, headers=headers), body={}))
+    client, _calls = client_for(FakeClock(), Call("POST", "/api/a.b", answer(body, status, headers=headers), body={}))
     with pytest.raises(dokploy.DokployError) as caught:
         client.post("a.b")
     assert KEY not in str(caught.value)
@@ -113,17 +113,17 @@ def test_long_messages_are_clipped() -> None:
 
 @pytest.mark.parametrize("version", ["v0.25.0", "v0.30.2", "v1.0.0", "canary"])
 def test_versions_that_are_understood(version: str) -> None:
-    client, _ = client_for(FakeClock(), get("settings.getDokployVersion", version))
+    client, _calls = client_for(FakeClock(), get("settings.getDokployVersion", version))
     assert client.version() == version
 
 
 def test_an_old_version_is_refused() -> None:
-    client, _ = client_for(FakeClock(), get("settings.getDokployVersion", "v0.24.9"))
+    client, _calls = client_for(FakeClock(), get("settings.getDokployVersion", "v0.24.9"))
     with pytest.raises(PlatformError, match=r"is v0\.24\.9; at least 0\.25\.0"):
         client.version()
 
 
 def test_json_that_is_no_version() -> None:
-    client, _ = client_for(FakeClock(), get("settings.getDokployVersion", {"ok": True}))
+    client, _calls = client_for(FakeClock(), get("settings.getDokployVersion", {"ok": True}))
     with pytest.raises(dokploy.NotDokploy, match="does not tell a version"):
         client.version()

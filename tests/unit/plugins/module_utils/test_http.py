@@ -187,7 +187,7 @@ def server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run() -> None:
-        connection, _ = listener.accept()
+        connection, _address = listener.accept()
         with connection:
             connection.settimeout(5)
             connection.recv(65536)
@@ -256,7 +256,7 @@ def test_silence_is_a_timeout() -> None:
 
 def drip(peer: socket.socket) -> None:
     peer.sendall(head("Content-Length: 1000000"))
-    for _ in range(100):
+    for _turn in range(100):
         try:
             peer.sendall(b"x")
         except OSError:
