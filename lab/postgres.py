@@ -154,7 +154,10 @@ class RunAs:
             )
         os.chown(data, account.pw_uid, account.pw_gid)
         plain = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-        through_closed_folders = (*plain, f"--inh-caps={READ_ANYWHERE}", f"--ambient-caps={READ_ANYWHERE}")
+        # access(2), by which initdb looks for its programs, ignores capabilities unless the last flag is set.
+        through_closed_folders = (
+            *plain, f"--inh-caps={READ_ANYWHERE}", f"--ambient-caps={READ_ANYWHERE}", "--securebits=+no_setuid_fixup"
+        )  # fmt: skip
         for prefix in (plain, through_closed_folders):
             if _can_run(prefix, binaries / "postgres", data):
                 return cls(account.pw_name, account.pw_uid, account.pw_gid, prefix)
