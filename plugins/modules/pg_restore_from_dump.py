@@ -43,7 +43,10 @@ attributes:
       - With O(state=undone), a second run finds nothing to undo.
 options:
   database:
-    description: The database to restore. One that does not exist, because it was dropped, is created.
+    description:
+      - The database to restore. One that does not exist, because it was dropped, is created.
+      - Its owner, locale, settings and grants are then those of the newest database kept from an earlier restore; if
+        there is none, those that an archive in custom format holds. A plain dump holds none, and RV(notes) says so.
     type: str
     required: true
     aliases: [db, name]

@@ -216,18 +216,20 @@ def in_container(server: Server, container: str) -> Server:
 
 
 def _inspect(container: str) -> dict[str, Any]:
-    for candidate in (container, _task_of_service(container)):
-        if candidate is None:
-            continue
-        result = _docker("inspect", "--type", "container", candidate)
-        if result.returncode == 0:
-            found = json.loads(result.stdout)
-            return dict(found[0]) if found else {}
+    details = _details(container) or _details(_task_of_service(container))
+    if details:
+        return details
     running = _docker("ps", "--format", "{{.Names}}").stdout.split()
     raise PlatformError(
         f"There is no container {container!r}, and no Swarm service of that name.",
         f"Running here: {', '.join(sorted(running)) or 'none'}.",
     )
+
+
+def _details(container: str | None) -> dict[str, Any]:
+    result = _docker("inspect", "--type", "container", container) if container else None
+    found = json.loads(result.stdout) if result is not None and result.returncode == 0 else []
+    return dict(found[0]) if found else {}
 
 
 def _task_of_service(service: str) -> str | None:

@@ -358,7 +358,7 @@ class Reader:
         if self._rest_of_line().strip():
             raise DumpRejected(CORRUPT, "text stands behind the COPY statement", str(place))
         if self._peek(1) != b"\n":
-            raise self._cut_in_data(statement, 0)
+            raise self._cut_in_data(statement, 0, False)
         self._position += 1
         rows = size = 0
         escaped = False
@@ -378,7 +378,7 @@ class Reader:
                 return
             self._forget()
             if not self._more():
-                raise self._cut_in_data(statement, rows)
+                raise self._cut_in_data(statement, rows, escaped)
 
     def _end_of_data(self, line_start: bool) -> tuple[int, int]:
         r"""Where the data end and where the line ``\.`` ends; both are the same while there is no such line yet."""
@@ -404,12 +404,15 @@ class Reader:
         found = self._buffer.find(b"\n\\.", at)
         return found + 1 if found >= 0 else -1
 
-    def _cut_in_data(self, statement: bytes, rows: int) -> DumpRejected:
+    def _cut_in_data(self, statement: bytes, rows: int, escaped: bool) -> DumpRejected:
         table = copy_target(statement)
+        # The last bytes were kept back, as they might have become the end of the data.
+        rows += count_rows(self._buffer[self._position :], escaped)[0]
+        self._position = len(self._buffer)
         return DumpRejected(
             TRUNCATED,
             f"the dump ends inside the data of table {table}, after {rows} whole rows; the file is cut off",
-            str(Place(self.bytes_read, self._line)),
+            str(self._here()),
         )
 
 

@@ -87,10 +87,12 @@ class Source:
     """The bytes of one dump. Iterate over :meth:`plain` to its end; then :attr:`sha256` is that of the file.
 
     :param path: a file; a link is followed.
+    :param archive_options: what pg_restore shall make of an archive, beyond the plain script that restores it.
     """
 
-    def __init__(self, path: str, tools: Tools) -> None:
+    def __init__(self, path: str, tools: Tools, archive_options: Sequence[str] = ()) -> None:
         self.path = path
+        self._archive_options = archive_options
         self._tools = tools
         self._digest = hashlib.sha256()
         self.raw_bytes = 0
@@ -148,12 +150,19 @@ class Source:
 
     def _head(self, layers: Sequence[str]) -> bytes:
         head = b""
+        self.raw_bytes = 0
         stream = self._unpacked(layers)
-        for chunk in stream:
-            head += chunk
-            if len(head) >= _HEAD:
-                break
-        stream.close()
+        try:
+            for chunk in stream:
+                head += chunk
+                if len(head) >= _HEAD:
+                    break
+        except DumpRejected as rejected:
+            # With a beginning there is a reader of it, who tells the place inside.
+            if not head:
+                raise rejected.at(f"byte {self.raw_bytes} of the file") if self.raw_bytes else rejected from None
+        finally:
+            stream.close()
         return head[:_HEAD]
 
     def _kind(self, head: bytes, layers: Sequence[str]) -> str:
@@ -177,7 +186,9 @@ class Source:
 
     def _through_pg_restore(self, archive: Bytes) -> Bytes:
         """pg_restore reads the archive's own format and writes the script that it stands for."""
-        yield from _piped([self._tools.find("pg_restore"), "--file=-"], archive, _archive_rejected)
+        yield from _piped(
+            [self._tools.find("pg_restore"), "--file=-", *self._archive_options], archive, _archive_rejected
+        )
 
 
 def _piped(command: list[str], stream: Bytes, rejected: Callable[[str], DumpRejected]) -> Bytes:

@@ -121,9 +121,16 @@ def tokens(text: bytes) -> Iterator[Token]:
         elif kind == "word":
             yield Token(kind, match.group().decode("utf-8", "surrogateescape").lower())
         elif kind == "string":
-            yield Token(kind, match.group().decode("utf-8", "surrogateescape").strip("eE").strip("'"))
+            yield Token(kind, _string_value(match.group().decode("utf-8", "surrogateescape")))
         elif kind == "other":
             yield Token(kind, match.group().decode("latin-1"))
+
+
+def _string_value(literal: str) -> str:
+    """What a string literal stands for; of the escapes, pg_dump writes only the doubled backslash."""
+    if literal[0] in "eE":
+        return literal[2:-1].replace("''", "'").replace("\\\\", "\\")
+    return literal[1:-1].replace("''", "'")
 
 
 def _after_comment(text: bytes, start: int) -> int:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from ..._errors import PlatformError
@@ -17,7 +17,7 @@ from ..connect import ServerError, Session, literal, quote
 # and no other place can be written by a role that is not a superuser.
 _MARK = "vedfinance.platform restored this database: "
 # These values are lists of names, which one literal would turn into a single odd name.
-_NAME_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
+NAME_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
 _LIST_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*?))\s*(?:,|$)')
 LONGEST_NAME = 63
 # A name's time must sort, and must need no quotes when it is typed at three in the morning.
@@ -64,6 +64,14 @@ class Properties:
         named = {grant.grantee for grant in self.grants or ()} | {role for role, _name, _value in self.settings}
         return frozenset({self.owner, *(role for role in named if role is not None)})
 
+    def give_to(self, owner: str) -> None:
+        """Another owner gets what the former one had, as with ALTER DATABASE … OWNER TO."""
+        if self.grants is not None:
+            self.grants = frozenset(
+                replace(grant, grantee=owner) if grant.grantee == self.owner else grant for grant in self.grants
+            )
+        self.owner = owner
+
 
 def oid_of(session: Session, name: str) -> int | None:
     found = session.value("SELECT oid FROM pg_database WHERE datname = %s", (name,))
@@ -93,7 +101,7 @@ def read_properties(session: Session, name: str) -> Properties:
         locale=_locale(columns),
         tablespace=tablespace,
         connection_limit=int(columns["datconnlimit"]),
-        comment=_without_mark(comment),
+        comment=without_mark(comment),
         grants=None if default_grants else _grants(session, name),
         settings=_settings(session, name),
         taken_from=name,
@@ -192,7 +200,7 @@ def _setting_name(key: str) -> str:
 
 
 def _setting_value(key: str, value: str) -> str:
-    if key.lower() not in _NAME_LISTS:
+    if key.lower() not in NAME_LISTS:
         return literal(value)
     return ", ".join(literal(item) for item in _list_items(value)) or "''"
 
@@ -220,10 +228,18 @@ def differences(session: Session, name: str, wanted: Properties) -> list[str]:
             ("connection limit", found.connection_limit == wanted.connection_limit),
             ("comment", found.comment == wanted.comment),
             ("grants", found.grants == wanted.grants),
-            ("settings", set(found.settings) == set(wanted.settings)),
+            ("settings", _compared(found) == _compared(wanted)),
         )
         if not same
     ]
+
+
+def _compared(properties: Properties) -> set[tuple[str | None, str, tuple[str, ...]]]:
+    """Settings, however the names of a list are quoted."""
+    return {
+        (role, name, tuple(_list_items(value)) if name.lower() in NAME_LISTS else (value,))
+        for role, name, value in properties.settings
+    }
 
 
 def mark(session: Session, name: str, origin: Origin) -> None:
@@ -247,7 +263,7 @@ def origin_of(session: Session, name: str) -> Origin | None:
         return None
 
 
-def _without_mark(comment: str | None) -> str | None:
+def without_mark(comment: str | None) -> str | None:
     head, _break, last = (comment or "").rpartition("\n")
     return (head or None) if last.startswith(_MARK) else comment
 

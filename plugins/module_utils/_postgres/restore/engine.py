@@ -18,6 +18,7 @@ from ..dump.model import Dump
 from ..dump.report import describe, in_units
 from ..dump.source import Tools
 from . import database as databases
+from .archived import properties_in
 from .load import Loaded, Loader
 from .lock import exclusive
 from .preflight import Preflight, bytes_needed, examine
@@ -188,15 +189,20 @@ class _Restore:
         source = name if databases.oid_of(session, name) is not None else next(iter(kept), None)
         if source is not None:
             properties = databases.read_properties(session, source)
-            properties.owner = self._options.owner or properties.owner
+            properties.give_to(self._options.owner or properties.owner)
             return properties
-        owner = self._options.owner or (next(iter(dump.owners)) if len(dump.owners) == 1 else None)
+        archived = properties_in(dump, self._tools)
+        only_owner = next(iter(dump.owners)) if len(dump.owners) == 1 else None
+        owner = self._options.owner or (archived.owner if archived else None) or only_owner
         if owner is None:
             raise PlatformError(
                 f"Database {name} does not exist, and its owner cannot be told from the dump"
                 f" ({', '.join(sorted(dump.owners)) or 'which names none'}).",
                 "Say who shall own it with the option owner.",
             )
+        if archived is not None:
+            archived.give_to(owner)
+            return archived
         template = databases.read_properties(session, "template1")
         self._report.notes.append(
             f"Database {name} was missing: settings, grants and comment of the database itself are not in this dump and"
