@@ -103,5 +103,6 @@ clean: ## stop the lab and remove all that was built: a fresh clone
 	@$(PYTHON) -m venv --clear .venv
 	@{ .venv/bin/python -m pip install -qq --constraint requirements-dev.txt uv \
 	  && .venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements-dev.txt; } \
-	  || .venv/bin/python -m pip install --quiet -r requirements-dev.txt
+	  || { echo "uv could not; now with pip, which takes a minute …"; \
+	    .venv/bin/python -m pip install --quiet -r requirements-dev.txt; }
 	@touch $@
