@@ -133,6 +133,11 @@ class _Judge:
             if words[0] == b"\\unrestrict" and words[1] == self._restricted and self._seen_trailer:
                 self._restricted = None
                 return
+        closing = b"\\unrestrict " + (self._restricted or b"")
+        if self._seen_trailer and self._restricted and closing.startswith(command.text):
+            raise DumpRejected(
+                TRUNCATED, r"the closing \unrestrict is not whole; the file is cut off", str(command.place)
+            )
         shown = command.text[:40].decode("utf-8", "replace")
         if words[0] in (b"\\connect", b"\\c"):
             raise DumpRejected(

@@ -66,6 +66,14 @@ def test_cut_anywhere(tmp_path: Path, seed: int) -> None:
     assert rejected(whole, tmp_path) is None
 
 
+def test_cut_in_the_closing_line_is_a_cut(tmp_path: Path) -> None:
+    whole = SCHOOL.rstrip()
+    for end in range(whole.rindex(b"\\unrestrict"), len(whole)):
+        why = rejected(whole[:end], tmp_path)
+        assert why is not None
+        assert why.code == model.TRUNCATED, f"cut at byte {end}: {why}"
+
+
 def test_cut_anywhere_before_there_was_restrict(tmp_path: Path) -> None:
     """The last line that says something is then the closing one."""
     old = b"".join(line for line in SCHOOL.splitlines(keepends=True) if b"restrict " not in line)
