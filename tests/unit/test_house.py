@@ -94,3 +94,11 @@ def test_module_documents_what_it_promises(module: str, attributes: dict[str, An
 def test_action_plugins_stand_before_a_module_of_their_name() -> None:
     actions = {path.stem for path in (ROOT / "plugins" / "action").glob("[!_]*.py")}
     assert actions <= set(MODULES)
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+def test_argument_specs_of_a_role_equal_its_defaults(role: str) -> None:
+    folder = ROOT / "roles" / role
+    defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
+    for entry in yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"].values():
+        assert {name: option["default"] for name, option in entry["options"].items()} == defaults
