@@ -102,3 +102,10 @@ def test_argument_specs_of_a_role_equal_its_defaults(role: str) -> None:
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     for entry in yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"].values():
         assert {name: option["default"] for name, option in entry["options"].items()} == defaults
+
+
+def test_playbooks_called_from_their_own_folder_find_the_same_settings() -> None:
+    def settings(path: Path) -> list[str]:
+        return [line.replace("= ../", "= ") for line in path.read_text().splitlines() if not line.startswith("#")]
+
+    assert settings(ROOT / "playbooks" / "ansible.cfg") == settings(ROOT / "ansible.cfg")
