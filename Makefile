@@ -48,13 +48,7 @@ demo: $(READY) ## a disaster and its recovery, on this machine alone; DISASTER=d
 	@python -m lab --state .build/demo demo --disaster "$(DISASTER)"
 
 test: $(READY) ## everything: lint, sanity, molecule, pytest
-	@result=0; for stage in lint sanity molecule; do \
-	  echo "=== $$stage"; begin=$$(date +%s); verdict=passed; \
-	  $(MAKE) --no-print-directory $$stage || { verdict=FAILED; result=1; }; \
-	  summary="$${summary}=== $$stage $$verdict in $$(($$(date +%s) - begin)) s\n"; \
-	done; \
-	printf "$$summary=== pytest\n"; \
-	$(MAKE) --no-print-directory pytest && exit $$result
+	@tests/all.sh "$(MAKE) --no-print-directory"
 
 test-fast: $(READY) ## within a minute: ruff, mypy, unit and contract tests
 	@ruff check --quiet .
@@ -65,7 +59,7 @@ lint: $(READY) ## style, types, shell, licences, playbooks and roles, documentat
 	ruff check .
 	ruff format --check .
 	mypy
-	shellcheck .ci/run
+	shellcheck .ci/run tests/all.sh
 	pytest --quiet --no-header --durations=0 tests/unit/test_house.py
 	antsibull-changelog lint
 	ansible-lint --offline --strict
@@ -75,10 +69,11 @@ sanity: $(READY) ## ansible-test sanity, without an ignore
 	@python tests/sanity/run.py
 
 molecule: $(READY)
-	molecule test --all
+	@for scenario in $(notdir $(wildcard molecule/*)); do molecule test --scenario-name $$scenario || exit 1; done
 
+# By file, because a file's tests share one platform or server.
 pytest: $(READY)
-	@pytest $(PYTEST_ARGS)
+	@pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 chaos: $(READY)
 	@CHAOS=all pytest $(PYTEST_ARGS) tests/chaos

@@ -287,8 +287,10 @@ def test_the_best_witness_of_its_age(
 
 
 def test_the_header_of_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def number(value: int) -> bytes:
+        return b"\0" + value.to_bytes(4, "little")
+
     monkeypatch.setenv("TZ", "UTC")
-    number = lambda value: b"\0" + value.to_bytes(4, "little")  # noqa: E731
     stamp = b"".join(number(value) for value in (5, 4, 3, 2, 0, 126, 0))
     database = number(5) + "épé".encode()
     header = b"PGDMP" + bytes([1, 15, 0, 4, 8, 1]) + b"\1" + stamp + database
