@@ -80,6 +80,8 @@ def bad_release(description: Description, how: str = "crash") -> Iterator[str]:
     _dokploy(description, "application.update", {"applicationId": application, "dockerImage": image})
     _dokploy(description, "application.deploy", {"applicationId": application, "title": f"release {BAD_VERSION}"})
     yield f"deployment of {image}: {_wait_for_new_deployment(description, known)}"
+    if how == "fail":
+        _wait_until_served_alone(description, BAD_VERSION)
     yield f"after: {_version(description)}"
     yield from _complaint(description)
 
@@ -118,6 +120,14 @@ def _version(description: Description) -> str:
     except client.Unreachable as error:
         return str(error)
     return f"version {body.get('version')} serves"
+
+
+def _wait_until_served_alone(description: Description, version: str) -> None:
+    """Swarm starts the new task first: for a moment the old one answers as well."""
+    deadline, in_a_row = time.monotonic() + DEPLOY_SECONDS, 0
+    while in_a_row < 3 and time.monotonic() < deadline:
+        in_a_row = in_a_row + 1 if _version(description) == f"version {version} serves" else 0
+        time.sleep(POLL_SECONDS)
 
 
 def ask_api(description: Description, path: str) -> tuple[int, dict[str, Any]]:
