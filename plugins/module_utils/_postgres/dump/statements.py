@@ -170,8 +170,9 @@ class _Cursor:
     def name(self) -> Name | None:
         """A possibly qualified name."""
         parts = []
-        while self._next is not None and self._next.is_name:
-            parts.append(self.take().value)  # type: ignore[union-attr]  # just looked at
+        while (token := self._next) is not None and token.is_name:
+            parts.append(token.value)
+            self.take()
             if self._next is None or self._next.value != ".":
                 break
             self.take()
