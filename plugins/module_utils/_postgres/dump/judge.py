@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from .model import (
     TableData,
 )
 from .reader import Comment, CopyData, CopyEnd, CopyStart, MetaCommand, Place, Reader, Statement, copy_target, in_utf8
+from .script import Bulk, Rows, Script, Step
 from .source import Source, Tools
-from .statements import Phase, target_table, understand
+from .statements import BULK_FUNCTIONS, Phase, Understood, target_table, understand
 
 _HEADER = b"-- PostgreSQL database dump"
 _TRAILER = b"-- PostgreSQL database dump complete"
@@ -55,6 +57,8 @@ class _Judge:
         self._restricted: bytes | None = None
         self._seen_header = self._seen_trailer = False
         self._table: TableData | None = None
+        self._script: Script = []
+        self._block: Rows | None = None
 
     def verdict(self) -> Dump:
         packing = self._source.sniff()
@@ -85,16 +89,19 @@ class _Judge:
             catalogue=self._catalogue,
             owners=frozenset(self._owners),
             roles=frozenset(self._roles),
+            script=self._script,
         )
 
     def _read(self, reader: Reader) -> None:
         for event in reader:
             if isinstance(event, CopyData):
-                continue
-            if isinstance(event, CopyEnd):
-                if self._table is not None:
+                if self._block is not None:
+                    self._block.checksum = zlib.crc32(event.data, self._block.checksum)
+            elif isinstance(event, CopyEnd):
+                if self._table is not None and self._block is not None:
                     self._table.rows = (self._table.rows or 0) + event.rows
                     self._table.bytes += event.bytes
+                    self._block.rows, self._block.begin, self._block.end = event.rows, event.begin, event.end
             elif isinstance(event, Comment):
                 self._comment(event)
             elif isinstance(event, MetaCommand):
@@ -163,13 +170,30 @@ class _Judge:
         if isinstance(event, CopyStart):
             table = target_table(text)
             name = str(table) if table is not None else copy_target(event.text)
+            self._block = Rows(event.text, event.place, name)
+            self._script.append(self._block)
             return self._data.setdefault(name, TableData(name))
         understood = understand(text, str(event.place), self._catalogue, self._owners, self._roles)
         if understood.phase is Phase.INSERT and understood.table is not None:
             name = str(understood.table)
             data = self._data.setdefault(name, TableData(name, rows=None))
             data.bytes += len(event.text)
+        self._note_step(event, understood)
         return None
+
+    def _note_step(self, event: Statement, understood: Understood) -> None:
+        last = self._script[-1] if self._script else None
+        # A dump of large objects or INSERTs has millions of these.
+        if understood.phase is Phase.INSERT or understood.kind in BULK_FUNCTIONS:
+            if not isinstance(last, Bulk):
+                last = Bulk(event.place, event.place.offset, event.end)
+                self._script.append(last)
+            last.end = event.end
+            last.statements += 1
+            if understood.table is not None:
+                last.tables.add(str(understood.table))
+        else:
+            self._script.append(Step(event.text, event.place, understood))
 
     def _require_complete(self, reader: Reader) -> None:
         end = f"byte {reader.bytes_read}"

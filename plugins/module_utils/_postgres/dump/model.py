@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ..._errors import PlatformError
+
+if TYPE_CHECKING:
+    from .script import Script
 
 TRUNCATED = "truncated"
 CORRUPT = "corrupt"
@@ -98,6 +102,7 @@ class Dump:
     catalogue: Catalogue
     owners: frozenset[str]
     roles: frozenset[str]
+    script: Script = field(default_factory=list)
 
     @property
     def rows(self) -> int:

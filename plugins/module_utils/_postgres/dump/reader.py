@@ -63,10 +63,11 @@ class Comment:
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement, without its semicolon."""
+    """One SQL statement, without its semicolon; ``end`` is the offset behind it."""
 
     text: bytes
     place: Place
+    end: int
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,15 @@ class CopyData:
 
 @dataclass(frozen=True)
 class CopyEnd:
-    """The end of COPY data: how much there was."""
+    """The end of COPY data: how much there was, and from where to where in the decompressed dump."""
 
     rows: int
-    bytes: int
+    begin: int
+    end: int
+
+    @property
+    def bytes(self) -> int:
+        return self.end - self.begin
 
 
 Event = Union[Comment, Statement, MetaCommand, CopyStart, CopyData, CopyEnd]
@@ -256,7 +262,7 @@ class Reader:
             yield from self._copy_data(text, place)
         else:
             self._note_settings(text, place)
-            yield Statement(text, place)
+            yield Statement(text, place, self._base + self._position)
 
     @staticmethod
     def _routine_depth(word: bytes, depth: int) -> int:
@@ -360,7 +366,8 @@ class Reader:
         if self._peek(1) != b"\n":
             raise self._cut_in_data(statement, 0, False)
         self._position += 1
-        rows = size = 0
+        rows = 0
+        begin = end_offset = self._base + self._position
         escaped = False
         line_start = True
         while True:
@@ -369,12 +376,12 @@ class Reader:
             if piece:
                 lines, escaped = count_rows(piece, escaped)
                 rows += lines
-                size += len(piece)
+                end_offset += len(piece)
                 line_start = piece.endswith(b"\n")
                 yield CopyData(piece)
             self._position = after
             if after > end:
-                yield CopyEnd(rows, size)
+                yield CopyEnd(rows, begin, end_offset)
                 return
             self._forget()
             if not self._more():

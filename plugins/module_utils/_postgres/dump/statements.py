@@ -72,6 +72,8 @@ _HARMLESS_FUNCTIONS = {
     "lo_put", "pg_restore_relation_stats", "pg_restore_attribute_stats", "pg_restore_extended_stats",
     "pg_clear_relation_stats", "pg_clear_attribute_stats", "pg_extension_config_dump",
 }  # fmt: skip
+#: Of these, the ones that carry data.
+BULK_FUNCTIONS = {"lo_create", "lo_open", "lo_close", "lowrite", "lo_from_bytea", "lo_put"}
 _CREATES = {
     "access method", "aggregate", "cast", "collation", "constraint trigger", "conversion", "default conversion",
     "domain", "event trigger", "extension", "foreign data wrapper", "foreign table", "function", "index", "language",

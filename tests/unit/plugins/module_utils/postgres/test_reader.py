@@ -86,8 +86,9 @@ def test_data(what: str, size: int, line_break: bytes) -> None:
     data, rows = DATA[what]
     content = COPY + data + b"\\." + line_break + b"\n" + TAIL + b";"
     begun = CopyStart(COPY.rstrip(b";\n"), Place(0, 1))
-    ends = [CopyData(data), CopyEnd(rows, len(data))] if data else [CopyEnd(0, 0)]
-    after = Statement(TAIL, Place(len(content) - len(TAIL) - 1, 1 + content.count(b"\n")))
+    end = CopyEnd(rows, len(COPY), len(COPY) + len(data))
+    ends = [CopyData(data), end] if data else [end]
+    after = Statement(TAIL, Place(len(content) - len(TAIL) - 1, 1 + content.count(b"\n")), len(content))
     assert events(in_chunks(content, size)) == [begun, *ends, after]
 
 
