@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from typing import Any
+from unittest.mock import patch
 
 from ansible.module_utils.testing import patch_module_args
 
@@ -24,7 +25,12 @@ def run_module(name: str, arguments: Mapping[str, Any], *, check: bool = False) 
     """The module's result. It runs in this process, which takes a tenth of the time of one of its own."""
     main = importlib.import_module(f"{PACKAGE}.{name}").main
     printed = io.StringIO()
-    with patch_module_args({**arguments, "_ansible_check_mode": check}), redirect_stdout(printed):
+    with (
+        # Whatever imported Ansible's controller before, here a module runs.
+        patch("ansible.module_utils._internal.is_controller", False),
+        patch_module_args({**arguments, "_ansible_check_mode": check}),
+        redirect_stdout(printed),
+    ):
         try:
             main()
         except SystemExit:
@@ -36,7 +42,7 @@ def start_module(name: str, arguments: Mapping[str, Any]) -> subprocess.Popen[st
     """The module in a process of its own, which can be killed."""
     process = subprocess.Popen(
         [sys.executable, "-m", f"{PACKAGE}.{name}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections"), "PYTHONFAULTHANDLER": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

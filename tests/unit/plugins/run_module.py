@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -15,7 +16,12 @@ def run_main(
     main: Callable[[], None], capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], check: bool = False
 ) -> dict[str, Any]:
     given = {name: value for name, value in arguments.items() if value is not None}
-    with patch_module_args({**given, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+    with (
+        # Whatever imported Ansible's controller before, here a module runs: it returns its warnings, and prints none.
+        patch("ansible.module_utils._internal.is_controller", False),
+        patch_module_args({**given, "_ansible_check_mode": check}),
+        pytest.raises(SystemExit),
+    ):
         main()
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed
