@@ -44,10 +44,36 @@ options:
   container:
     description:
       - Name or id of the container in which the server runs, or the name of its Swarm service.
-      - The socket inside of the container is used through C(/proc), so this needs root on the Docker host, and no
-        published port.
+      - Root on the Docker host uses the socket inside of the container, through C(/proc). Any other user who may run
+        C(docker), such as a member of the group C(docker), is carried into the container by C(docker exec), one for
+        each connection; the image needs C(perl) or C(nc) for that, as the official ones have one of them. No
+        port need be published.
       - C(dokploy-postgres), Dokploy's own database, is refused unless it is asked for by its full name.
     type: str
+  sslmode:
+    description:
+      - Whether and how strictly the connection is encrypted, as libpq's parameter of this name. Without it, libpq uses
+        TLS when the server offers it (V(prefer)), and checks no certificate.
+      - Over a unix socket, and so with O(container), neither this nor the options below have any effect.
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+    aliases: [ssl_mode]
+  sslrootcert:
+    description: File with the certificates of the authorities that the server's certificate is checked against.
+    type: path
+    aliases: [ca_cert]
+  sslcert:
+    description: File with the client's certificate, for servers that ask for one.
+    type: path
+    aliases: [ssl_cert]
+  sslkey:
+    description: File with the key of O(sslcert). libpq refuses one that others may read.
+    type: path
+    aliases: [ssl_key]
+  connect_timeout:
+    description: Seconds to wait for each connection to be made.
+    type: int
+    default: 10
 requirements:
   - psycopg >= 3.1 (Debian and Ubuntu C(python3-psycopg), PyPI C(psycopg[binary]))
 """
@@ -56,10 +82,27 @@ requirements:
 options:
   client_bin_dir:
     description:
-      - Folder of PostgreSQL's client tools, of which C(pg_restore) reads archives in custom format.
+      - Folder of PostgreSQL's client tools, of which C(pg_restore) reads archives in custom, directory and tar format.
       - By default C(PATH) is searched, then C(/usr/lib/postgresql/*/bin), the newest version first.
     type: path
+  age_identity_file:
+    description:
+      - File with the identity that opens dumps encrypted with C(age), as C(age --identity) takes it.
+      - A path on the host that runs the module, readable for the user that runs it and nobody else.
+    type: path
+  gpg_home:
+    description:
+      - Folder of the GnuPG keyring with the secret key that opens dumps encrypted with C(gpg), as C(gpg --homedir)
+        takes it.
+      - A key with a passphrase needs O(gpg_passphrase_file) as well.
+    type: path
+  gpg_passphrase_file:
+    description:
+      - File whose first line is the passphrase of the key in O(gpg_home), or of the dump itself (C(gpg --symmetric)).
+    type: path
 requirements:
-  - C(pg_restore) for dumps in custom format, not older than the C(pg_dump) that made them (C(postgresql-client))
+  - C(pg_restore) for archives, not older than the C(pg_dump) that made them (C(postgresql-client))
   - C(zstandard) (C(python3-zstandard)) or the program C(zstd) for dumps packed with zstd
+  - C(age) or C(gpg) (C(gnupg)) for encrypted dumps
+  - C(isal) (C(python3-isal)), where it is present, reads dumps packed with gzip faster
 """

@@ -11,8 +11,13 @@ version_added: 0.1.0
 author:
   - The V-EdFinance platform team (@vedfinance)
 description:
-  - Reads every file of a folder from its first byte to its last and tells what it is, by its content and never by its
+  - Reads every dump of a folder from its first byte to its last and tells what it is, by its content and never by its
     name, whether it is complete, and if not, where and why it breaks off.
+  - Plain SQL and C(pg_dump)'s custom, tar and directory formats are known; the files also packed with gzip, zstd, xz
+    or bzip2, and encrypted with C(age) or C(gpg), in any order. A sub-folder that is a dump in directory format counts
+    as one dump; other sub-folders are passed over.
+  - Unpacked large objects in directory format (C(pg_dump --compress=0)) carry neither length nor checksum, so nobody
+    can tell whether one of them was cut.
   - RV(latest_stable) is the newest dump that M(vedfinance.platform.pg_restore_from_dump) would accept;
     RV(rejected) says why each newer one was passed over.
   - No server is needed, and nothing is written.
@@ -26,7 +31,7 @@ options:
     type: path
     required: true
   patterns:
-    description: Shell patterns; only files whose name matches one of them are looked at.
+    description: Shell patterns; only files and dumps in directory format whose name matches one of them are looked at.
     type: list
     elements: str
     default: ["*"]
@@ -54,6 +59,13 @@ EXAMPLES = r"""
   vedfinance.platform.pg_dump_info:
     path: /backups/postgres
   register: backups
+
+- name: Are the encrypted dumps of the off-site copy whole?
+  vedfinance.platform.pg_dump_info:
+    path: /mnt/offsite/postgres
+    patterns: ["*.age"]
+    age_identity_file: /root/.config/age/backup.key
+    max_age: 7d
 
 - name: Stop when last night's backup is not usable
   ansible.builtin.assert:
@@ -84,17 +96,17 @@ rejected:
       reason: the dump ends inside the data of table public.lessons, after 3465 whole rows; the file is cut off
       where: byte 15000000 (line 55547)
 dumps:
-  description: Every file, newest first.
+  description: Every dump, newest first.
   returned: always
   type: list
   elements: dict
   contains:
     path:
-      description: The file.
+      description: The file, or the folder of a dump in directory format.
       type: str
       sample: /backups/postgres/vedfinance_20261122_020000.sql
     size:
-      description: Bytes on disk.
+      description: Bytes on disk; of a folder, those of all its files.
       type: int
       sample: 15000000
     created:
@@ -122,9 +134,15 @@ dumps:
       type: bool
       sample: true
     format:
-      description: What it is and how it is packed.
+      description:
+        - V(plain), V(custom), V(directory) or V(tar), and what it is packed in or encrypted with, innermost first.
       type: str
       sample: custom in gzip
+    readers:
+      description: What unpacked it, outermost layer first.
+      type: list
+      elements: str
+      sample: [gzip by isal, custom by the program pg_restore]
     server_version:
       description: Version of the server that was dumped.
       type: str
@@ -138,7 +156,7 @@ dumps:
       type: str
       sample: vedfinance
     sha256:
-      description: Checksum of the file.
+      description: Checksum of the file; of a folder, that of the names, lengths and contents of its files, by name.
       type: str
       sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     tables:
@@ -180,7 +198,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._guard import 
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.argspec import DUMPS
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.folder import catalogue
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.report import summary
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.source import Tools
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.tools import tools_of
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +206,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     folder = catalogue(
         params["path"],
         params["patterns"],
-        Tools(params["client_bin_dir"]),
+        tools_of(params),
         until_stable=params["until_stable"],
         database=params["database"],
         max_age=max_age,

@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import random
+import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.data import entries, table_data
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.judge import judge
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Rows
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.tools import Tools
 
 from lab.backups import cut_in_largest_table
 from lab.postgres import Server
@@ -27,6 +34,9 @@ GOOD = {
     "gzip.dump": "plain in gzip",
     "custom.sql.gz": "custom",
     "dokploy.sql.gz": "custom in gzip",
+    "tar.dump": "tar",
+    "tar.xz": "tar in xz",
+    "folder": "directory",
 }
 BAD = {"cut.sql": "truncated", "cut.dump": "truncated", "all.sql": "cluster_dump", "empty.sql": "empty"}
 
@@ -39,7 +49,9 @@ def backups(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
     live.create()
     live.execute(SCHOOL)
     plain, custom = live.dump().read_bytes(), live.dump("--format=custom").read_bytes()
+    tar = live.dump("--format=tar").read_bytes()
     (folder / "dump").unlink()
+    live.dump("--format=directory", name="folder")
     contents = {
         "cut.sql": plain,
         "cut.dump": custom[: len(custom) * 2 // 3],
@@ -50,6 +62,8 @@ def backups(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "gzip.dump": gzip.compress(plain),
         "custom.sql.gz": custom,
         "dokploy.sql.gz": gzip.compress(custom),
+        "tar.dump": tar,
+        "tar.xz": lzma.compress(tar),
     }
     for days, (name, content) in enumerate(contents.items()):
         path = folder / name
@@ -83,7 +97,7 @@ def test_every_format_is_told_by_its_content(postgres: Server, backups: Path) ->
     for name in GOOD:
         assert (dumps[name]["tables"], dumps[name]["rows"]) == (4, SCHOOL_ROWS)
         assert dumps[name]["server_version"] == version
-        assert dumps[name]["database"] == ("backed_up" if "custom" in GOOD[name] else None)
+        assert dumps[name]["database"] == (None if "plain" in GOOD[name] else "backed_up")
     assert result["links"] == {"latest_dump.sql": "cut.sql"}
 
 
@@ -121,6 +135,35 @@ def test_an_archive_that_is_cut_anywhere(postgres: Server, backups: Path, tmp_pa
     assert not accepted
     assert len(result["dumps"]) == len(set(ends))
     assert {entry["code"] for entry in result["rejected"]} <= {"truncated", "corrupt", "not_a_dump", "unsupported"}
+
+
+def test_a_folder_with_a_file_that_is_cut(postgres: Server, backups: Path, tmp_path: Path) -> None:
+    """Of some cuts pg_restore itself says nothing."""
+    files = sorted(path for path in (backups / "folder").iterdir() if path.stat().st_size)
+    assert len(files) == 5
+    for file in files:
+        size = file.stat().st_size
+        for end in (0, 1, 10, size // 2, size - 1):
+            copy = tmp_path / f"{file.name}.{end}"
+            shutil.copytree(backups / "folder", copy)
+            os.truncate(copy / file.name, end)
+    shutil.copytree(backups / "folder", tmp_path / "gone")
+    (tmp_path / "gone" / files[0].name).unlink()
+    result = info(postgres, tmp_path)
+    assert len(result["dumps"]) == 26
+    assert [entry["path"] for entry in result["dumps"] if entry["complete"]] == []
+
+
+def test_the_data_of_one_table_alone(postgres: Server, backups: Path) -> None:
+    """What the load relies on: the tables of an archive come in the order of its script, and are the same bytes."""
+    tools = Tools(postgres.settings.bin)
+    for name in ("custom.sql.gz", "tar.dump", "folder"):
+        dump = judge(str(backups / name), tools)
+        blocks = [item for item in dump.script if isinstance(item, Rows)]
+        listed = entries(dump.path, tools)
+        assert [f"{entry.schema}.{entry.table}" for entry in listed] == [block.table for block in blocks]
+        for entry, block in zip(listed, blocks, strict=True):
+            assert zlib.crc32(b"".join(table_data(dump.path, tools, entry))) == block.checksum
 
 
 def test_in_a_process_of_its_own(postgres: Server, backups: Path) -> None:

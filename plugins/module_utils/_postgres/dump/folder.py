@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue of a backup folder: what each file is, and which dump a recovery should take."""
+"""The catalogue of a backup folder: what each dump is, and which dump a recovery should take."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from pathlib import Path
 from ..._errors import PlatformError
 from .judge import created_by_name, judge
 from .model import TOO_OLD, Dump, DumpRejected
-from .source import Tools
+from .source import Tools, is_archive
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the folder: a dump that may be restored, or the reason why not. Neither: it was not read."""
+    """One file, or archive in directory format: a dump that may be restored, or the reason why not.
+
+    Neither: it was not read.
+    """
 
     path: str
     size: int
@@ -113,24 +116,29 @@ def _files(folder: Folder, patterns: Sequence[str]) -> list[Entry]:
         elif item.is_file():
             status = item.stat()
             entries.append(Entry(item.path, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc)))
+        elif is_archive(item.path):
+            # Of a folder, the time is that of its last file; pg_dump writes the table of contents at the end.
+            files = [file.stat() for file in os.scandir(item.path) if file.is_file()]
+            modified = datetime.fromtimestamp(max(file.st_mtime for file in files), timezone.utc)
+            entries.append(Entry(item.path, sum(file.st_size for file in files), modified))
     return entries
 
 
 def _judged(entry: Entry, tools: Tools, max_age: float | None) -> Entry:
     try:
         dump = judge(entry.path, tools)
-        require_age(dump, max_age)
+        require_age(dump.path, dump.created, max_age)
     except DumpRejected as rejected:
         return replace(entry, rejected=rejected)
     return replace(entry, dump=dump)
 
 
-def require_age(dump: Dump, max_age: float | None) -> None:
+def require_age(path: str, created: datetime, max_age: float | None) -> None:
     """Reject a dump that is older than it may be."""
-    age = (datetime.now(timezone.utc) - dump.created).total_seconds()
+    age = (datetime.now(timezone.utc) - created).total_seconds()
     if max_age is not None and age > max_age:
         raise DumpRejected(
             TOO_OLD,
-            f"the dump {dump.path} is {int(age / 3600)} h old, more than max_age ({int(max_age / 3600)} h) allows",
+            f"the dump {path} is {int(age / 3600)} h old, more than max_age ({int(max_age / 3600)} h) allows",
             hint="Take a newer dump, or raise max_age and accept the loss of what was written since.",
         )

@@ -57,11 +57,15 @@ class Format:
 
 @dataclass
 class TableData:
-    """The rows that a dump holds for one table; ``rows`` is None when only the server can count them (INSERT style)."""
+    """The rows that a dump holds for one table; ``rows`` is None when only the server can count them (INSERT style).
+
+    :param digest: what all rows together come to, in any order; None when it was not asked for or cannot be known.
+    """
 
     table: str
     rows: int | None = 0
     bytes: int = 0
+    digest: int | None = None
 
 
 @dataclass
@@ -81,11 +85,17 @@ class Catalogue:
     policies: set[str] = field(default_factory=set)
     extensions: set[str] = field(default_factory=set)
     schemas: set[str] = field(default_factory=set)
+    #: Where the statement that is read next makes what it names without a schema; pg_dump did so until 2018.
+    search_schema: str = ""
 
 
 @dataclass
 class Dump:
-    """A dump that was read from its first byte to its last and found whole and harmless."""
+    """A dump that was read from its first byte to its last and found whole and harmless.
+
+    :param readers: what unpacked it, outermost layer first.
+    :param notes: what will be left out of it, for people.
+    """
 
     path: str
     size: int
@@ -103,6 +113,8 @@ class Dump:
     owners: frozenset[str]
     roles: frozenset[str]
     script: Script = field(default_factory=list)
+    readers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:

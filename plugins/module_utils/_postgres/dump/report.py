@@ -43,6 +43,7 @@ def describe(dump: Dump, now: datetime) -> dict[str, Any]:
         "age_seconds": int(age),
         "age": in_time(age),
         "format": str(dump.format),
+        "readers": dump.readers,
         "server_version": dump.server_version,
         "pg_dump_version": dump.dump_version,
         "database": dump.database,

@@ -25,6 +25,7 @@ class Rows:
 
     :param statement: the COPY statement.
     :param table: the name as ``TableData`` has it.
+    :param schema: where a name without a schema is.
     :param checksum: CRC-32 of the data; a load that reads other bytes is reading another file.
     """
 
@@ -35,6 +36,7 @@ class Rows:
     end: int = 0
     rows: int = 0
     checksum: int = 0
+    schema: str = ""
 
 
 @dataclass
@@ -42,12 +44,17 @@ class Bulk:
     """A run of statements that carry data (INSERT, large objects), too many to be kept: they are read again.
 
     Bytes ``begin`` to ``end`` of the decompressed dump, the last semicolon included.
+
+    :param schema: where a name without a schema is.
+    :param checksum: CRC-32 of the statements' texts, one behind the other.
     """
 
     place: Place
     begin: int
     end: int
     statements: int = 0
+    checksum: int = 0
+    schema: str = ""
     tables: set[str] = field(default_factory=set)
 
 

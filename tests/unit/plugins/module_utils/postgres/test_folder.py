@@ -75,6 +75,25 @@ def test_a_dump_that_says_it_is_older_than_its_file_does_not_stop_the_search(bac
     assert found.latest_stable.path == str(backups / "good.sql")
 
 
+def test_a_dump_in_directory_format_is_one_dump(backups: Path) -> None:
+    archive = backups / "nightly"
+    archive.mkdir()
+    (archive / "toc.dat").write_bytes(b"PGDMP" + bytes(100))
+    (archive / "1.dat").write_bytes(b"\\.\n\n\n")
+    moment = time.time() - HOUR
+    for file in archive.iterdir():
+        os.utime(file, (moment, moment))
+    program = backups.parent / "pg_restore"
+    listing = "seq -f '%g; 0 1 TABLE DATA public t o' 4"
+    program.write_text(f"#!/bin/sh\ncase $1 in --list) {listing};; *) cat <<'END'\n{SCHOOL.decode()}END\nesac\n")
+    program.chmod(0o755)
+    found = catalogue(str(backups), ["*"], Tools(str(backups.parent)))
+    entry = next(entry for entry in found.entries if entry.path == str(archive))
+    assert entry.dump is not None, entry.rejected
+    assert (entry.dump.rows, str(entry.dump.format), entry.size) == (12, "directory", 110)
+    assert "folder.sql" not in names(found.entries)
+
+
 def test_patterns_and_age(backups: Path) -> None:
     assert names(look(backups, "o*", "*cluster*").entries) == ["cluster.sql", "old.sql"]
     aged = look(backups, max_age=24.0 * HOUR)

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import os
 import random
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.content import RowsDigest
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump import model
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.judge import ArchiveHeader, judge
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Bulk, Rows, Step
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.statements import Phase
 
 from tests.unit.plugins.module_utils.postgres.given import SCHOOL, SCHOOL_ROWS, dump_of, judged, rejected
 
-COPY = b"COPY public.t (a) FROM stdin;\n1\n\\.\n"
+TABLE = b"CREATE TABLE public.t (a text);\n"
+COPY = TABLE + b"COPY public.t (a) FROM stdin;\n1\n\\.\n"
 
 
 def test_a_real_dump(tmp_path: Path) -> None:
@@ -93,7 +98,10 @@ def test_the_place_of_a_cut(tmp_path: Path) -> None:
 
 
 def test_a_trailer_inside_of_data_is_no_trailer(tmp_path: Path) -> None:
-    body = b"COPY public.t (a) FROM stdin;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict KEY\n\\.\n"
+    body = (
+        TABLE
+        + b"COPY public.t (a) FROM stdin;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict KEY\n\\.\n"
+    )
     whole = dump_of(body)
     assert judged(whole, tmp_path).rows == 5
     why = rejected(whole[: whole.index(b"\\unrestrict KEY\n") + 16], tmp_path)
@@ -115,7 +123,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "CREATE TABLESPACE x LOCATION '/';": (b"CREATE TABLESPACE", model.LEAVES_DATABASE),
     "GRANT admin TO x;": (b"GRANT", model.LEAVES_DATABASE),
     "GRANT CONNECT ON DATABASE x TO y;": (b"GRANT", model.LEAVES_DATABASE),
-    "COMMENT ON DATABASE x IS 'y';": (b"COMMENT", model.LEAVES_DATABASE),
+    "COMMENT ON ROLE x IS 'y';": (b"COMMENT", model.LEAVES_DATABASE),
+    "SECURITY LABEL FOR p ON ROLE x IS 'y';": (b"SECURITY", model.LEAVES_DATABASE),
     "CREATE SUBSCRIPTION x CONNECTION 'y' PUBLICATION z;": (b"CREATE", model.LEAVES_DATABASE),
     "\\connect live\n": (b"\\connect", model.LEAVES_DATABASE),
     "\\c live\n": (b"\\c", model.LEAVES_DATABASE),
@@ -126,6 +135,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "SELECT 'id' \\gexec\n": (b"\\gexec", model.RUNS_PROGRAM),
     "\\restrict again\n": (b"\\restrict again", model.RUNS_PROGRAM),
     "\\unrestrict KEY\n": (b"\\unrestrict", model.RUNS_PROGRAM),
+    "INSERT INTO t SELECT pg_read_file('/etc/passwd');": (b"INSERT", model.RUNS_PROGRAM),
     "COPY t FROM PROGRAM 'id';": (b"COPY", model.RUNS_PROGRAM),
     "COPY t TO PROGRAM 'id';": (b"COPY", model.RUNS_PROGRAM),
     "COPY t FROM '/etc/passwd';": (b"COPY", model.RUNS_PROGRAM),
@@ -140,9 +150,29 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "SELECT pg_catalog.set_config('role', 'postgres', false);": (b"SELECT", model.RUNS_PROGRAM),
     "SET ROLE postgres;": (b"SET", model.UNSUPPORTED),
     "SET SESSION AUTHORIZATION postgres;": (b"SET", model.UNSUPPORTED),
+    "SET SESSION AUTHORIZATION 'postgres';": (b"SET", model.UNSUPPORTED),
+    "SET SESSION AUTHORIZATION DEFAULT;": (b"SET", model.UNSUPPORTED),
+    "SET LOCAL SESSION AUTHORIZATION x;": (b"SET", model.UNSUPPORTED),
+    "RESET SESSION AUTHORIZATION;": (b"RESET", model.UNSUPPORTED),
     "SET session_authorization TO postgres;": (b"SET", model.UNSUPPORTED),
     'SET "ROLE" TO postgres;': (b"SET", model.UNSUPPORTED),
-    "RESET ROLE;": (b"RESET", model.UNKNOWN_STATEMENT),
+    "RESET ROLE;": (b"RESET", model.UNSUPPORTED),
+    "SET session_replication_role = replica;": (b"SET", model.UNKNOWN_STATEMENT),
+    "SET local_preload_libraries = 'x';": (b"SET", model.UNKNOWN_STATEMENT),
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;": (b"SET", model.UNKNOWN_STATEMENT),
+    "BEGIN; CREATE TABLE public.u (a int);": (b"CREATE", model.UNKNOWN_STATEMENT),
+    "BEGIN; BEGIN ;": (b"BEGIN ;", model.UNKNOWN_STATEMENT),
+    "COMMIT;": (b"COMMIT", model.UNKNOWN_STATEMENT),
+    "SELECT pg_catalog.setval('s', (SELECT 1));": (b"SELECT", model.RUNS_PROGRAM),
+    "SELECT pg_catalog.setval('s', 1), pg_read_file('x');": (b"SELECT", model.RUNS_PROGRAM),
+    "SELECT pg_catalog.setval('s', 1) FROM pg_ls_dir('x');": (b"SELECT", model.RUNS_PROGRAM),
+    "SELECT pg_catalog.set_config('search_path', pg_read_file('x'), false);": (b"SELECT", model.RUNS_PROGRAM),
+    "COPY t /* from stdin */ FROM PROGRAM 'id';\n1\n\\.\n": (b"COPY", model.RUNS_PROGRAM),
+    "COPY t -- from stdin\nFROM PROGRAM 'id';\n1\n\\.\n": (b"COPY", model.RUNS_PROGRAM),
+    "COPY t (\" from stdin\") FROM PROGRAM 'id';\n1\n\\.\n": (b"COPY", model.RUNS_PROGRAM),
+    "COPY t FROM PROGRAM ' from stdin';\n1\n\\.\n": (b"COPY", model.RUNS_PROGRAM),
+    "COPY t FROM stdin WITH (FORMAT csv);\n1\n\\.\n": (b"COPY", model.RUNS_PROGRAM),
+    "RESET ALL;": (b"RESET", model.UNSUPPORTED),
     "DELETE FROM t;": (b"DELETE", model.UNKNOWN_STATEMENT),
     "UPDATE t SET a = 1;": (b"UPDATE", model.UNKNOWN_STATEMENT),
     "WITH x AS (SELECT 1) INSERT INTO t SELECT 1;": (b"WITH", model.UNKNOWN_STATEMENT),
@@ -167,15 +197,19 @@ def test_refused_with_its_place(tmp_path: Path, statement: str) -> None:
 @pytest.mark.parametrize("statement", [statement for statement in REFUSED if statement != "\\unrestrict KEY\n"])
 def test_the_same_text_as_data_is_data(tmp_path: Path, statement: str) -> None:
     data = statement.replace("\\", "\\\\").strip().replace("\n", " ").encode()
-    assert judged(dump_of(b"COPY t (a) FROM stdin;\n" + data + b"\n\\.\n"), tmp_path).rows == 1
+    assert judged(dump_of(TABLE + b"COPY public.t (a) FROM stdin;\n" + data + b"\n\\.\n"), tmp_path).rows == 1
     quoted = b"$q$" + statement.encode() + b"$q$"
-    assert judged(dump_of(b"INSERT INTO t VALUES (" + quoted + b");"), tmp_path).data["t"].rows is None
+    assert judged(dump_of(TABLE + b"INSERT INTO t VALUES (" + quoted + b");"), tmp_path).data["t"].rows is None
 
 
 ACCEPTED = (
     "SELECT pg_catalog.setval('public.s', 1, true);",
     "SELECT * FROM pg_catalog.pg_restore_relation_stats('version', '180004'::integer);",
     "SELECT pg_catalog.lo_create('1');",
+    "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE oid = '1';",
+    "SELECT * FROM pg_catalog.pg_restore_attribute_stats('n', '{1,\"a(\"}'::text, 'f', '{0.5}'::real[]);",
+    "COPY public.t (a) WITH OIDS FROM stdin;\n1\t1\n\\.\n",
+    "SET escape_string_warning = off;",
     "BEGIN;\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, '\\x00');\nCOMMIT;",
     "SET transaction_timeout = 0;",
     "DROP TABLE IF EXISTS public.t;",
@@ -189,12 +223,226 @@ ACCEPTED = (
     "REFRESH MATERIALIZED VIEW public.m;",
     "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();",
     "ALTER EXTENSION x ADD TABLE public.t;",
+    "DROP USER MAPPING IF EXISTS FOR postgres SERVER s;",
+    "ALTER TABLE ONLY public.p ATTACH PARTITION public.t FOR VALUES FROM (1) TO (2);",
+    "ALTER INDEX public.i ATTACH PARTITION public.j;",
+    "ALTER INDEX public.i DEPENDS ON EXTENSION x;",
+    "ALTER INDEX public.i ALTER COLUMN 1 SET STATISTICS 5;",
+    "ALTER TABLE public.t DISABLE TRIGGER ALL;",
+    "ALTER TABLE public.t CLUSTER ON i;",
+    "ALTER TABLE public.t ENABLE ALWAYS RULE r;",
+    "ALTER EVENT TRIGGER e DISABLE;",
+    "ALTER PUBLICATION p ADD TABLE ONLY public.t (a) WHERE ((a > 3));",
+    "ALTER STATISTICS public.s SET STATISTICS 100;",
+    "CREATE STATISTICS public.s (ndistinct) ON a, b FROM public.t;",
+    "CREATE OR REPLACE PROCEDURAL LANGUAGE plpgsql;",
+    "CREATE TRUSTED PROCEDURAL LANGUAGE plx HANDLER public.h;",
+    "ALTER PROCEDURAL LANGUAGE plx OWNER TO postgres;",
+    "CREATE TRANSFORM FOR integer LANGUAGE plpgsql (FROM SQL WITH FUNCTION public.f(internal));",
+    "CREATE ACCESS METHOD m TYPE TABLE HANDLER pg_catalog.heap_tableam_handler;",
+    "CREATE CAST (text AS public.e) WITH INOUT AS ASSIGNMENT;",
+    "CREATE OPERATOR CLASS public.o FOR TYPE integer USING btree FAMILY public.o AS OPERATOR 1 <(integer,integer);",
+    "ALTER OPERATOR FAMILY public.o USING btree ADD FUNCTION 1 (integer, integer) btint4cmp(integer,integer);",
+    "ALTER TYPE public.e ADD VALUE 'b';",
+    "ALTER LARGE OBJECT 4711 OWNER TO r;",
+    "COMMENT ON LARGE OBJECT 4711 IS 'x';",
+    "GRANT SELECT ON LARGE OBJECT 4711 TO r;",
+    "SET default_with_oids = false;",
+    "SET row_security = on;",
+    "CREATE TABLE public.o (a int) WITH OIDS;",
+    "COMMENT ON DATABASE x IS 'y; z';",
+    "SECURITY LABEL FOR p ON DATABASE x IS 'y';",
+    "SET SESSION AUTHORIZATION other;\nREVOKE ALL ON TABLE public.t FROM r;\nRESET SESSION AUTHORIZATION;",
+    "INSERT INTO public.t DEFAULT VALUES;",
+    "INSERT INTO public.t (a) OVERRIDING SYSTEM VALUE VALUES ('1'), ('select') ON CONFLICT DO NOTHING;",
 )
 
 
 @pytest.mark.parametrize("statement", ACCEPTED)
 def test_what_pg_dump_writes_is_accepted(tmp_path: Path, statement: str) -> None:
-    assert rejected(dump_of(statement.encode() + b"\n"), tmp_path) is None
+    assert rejected(dump_of(TABLE + statement.encode() + b"\n"), tmp_path) is None
+
+
+ROLE = b"SET SESSION AUTHORIZATION other;\n"
+GRANT = b"GRANT SELECT ON TABLE public.t TO r;\n"
+OWNER = b"RESET SESSION AUTHORIZATION;\n"
+
+
+def test_the_grants_of_another_role_are_steps(tmp_path: Path) -> None:
+    dump = judged(dump_of(TABLE + ROLE + GRANT + OWNER), tmp_path)
+    steps = [item.understood for item in dump.script if isinstance(item, Step)][1:]
+    assert [step.kind for step in steps] == ["become role", "grant", "become owner"]
+    assert str(steps[0].name) == "other"
+    assert dump.roles == {"other", "r"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ROLE + TABLE + OWNER,
+        ROLE + COPY.replace(TABLE, b"") + OWNER,
+        ROLE + GRANT,
+        ROLE + ROLE + OWNER,
+        ROLE + GRANT + OWNER + OWNER,
+        ROLE + b"SELECT pg_catalog.set_config('search_path', '', false);" + OWNER,
+        ROLE + b"INSERT INTO public.t VALUES ('1');" + OWNER,
+        OWNER,
+    ],
+)
+def test_nothing_else_happens_as_another_role(tmp_path: Path, body: bytes) -> None:
+    why = rejected(dump_of(TABLE + body), tmp_path)
+    assert why is not None
+    assert (why.code, "--use-set-session-authorization" in str(why.hint)) == (model.UNSUPPORTED, True)
+
+
+def test_what_is_left_out_is_noted(tmp_path: Path) -> None:
+    dump = judged(dump_of(COPY + b"COMMENT ON DATABASE x IS 'y';\n" * 2), tmp_path)
+    assert dump.notes == ["The dump's COMMENT ON DATABASE was left out; the restored database keeps its own."]
+    assert [item.understood.phase for item in dump.script if isinstance(item, Step)][1:] == [Phase.CLEAN] * 2
+
+
+def test_a_table_of_a_query_is_refused(tmp_path: Path) -> None:
+    why = rejected(dump_of(b"CREATE TABLE public.t AS SELECT pg_read_file('x') AS a;\n"), tmp_path)
+    assert why is not None
+    assert (why.code, why.where is not None) == (model.RUNS_PROGRAM, True)
+
+
+def test_a_transaction_that_is_never_ended(tmp_path: Path) -> None:
+    why = rejected(dump_of(TABLE + b"BEGIN;\nSELECT pg_catalog.lo_create('1');\n"), tmp_path)
+    assert why is not None
+    assert why.code == model.UNKNOWN_STATEMENT
+
+
+# -- parts of a dump ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        COPY.replace(TABLE, b""),
+        b"INSERT INTO public.t VALUES (1);\n",
+        b"CREATE INDEX i ON public.t USING btree (a);\n",
+        b"ALTER TABLE ONLY public.t ADD CONSTRAINT k PRIMARY KEY (a);\n",
+        b"SELECT * FROM pg_catalog.pg_restore_relation_stats('version', '180004'::integer);\n",
+    ],
+    ids=["rows", "inserts", "index", "key", "statistics"],
+)
+def test_a_part_of_a_dump_is_refused(tmp_path: Path, body: bytes) -> None:
+    why = rejected(dump_of(body), tmp_path)
+    assert why is not None
+    assert (why.code, "no tables" in why.msg) == (model.UNSUPPORTED, True)
+
+
+def test_the_rows_of_an_extension_have_their_table_there(tmp_path: Path) -> None:
+    rows = b"CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA public;\n" + COPY.replace(TABLE, b"")
+    assert judged(dump_of(rows), tmp_path).rows == 1
+
+
+def test_a_schema_without_rows_is_accepted_and_noted(tmp_path: Path) -> None:
+    dump = judged(dump_of(TABLE), tmp_path)
+    assert (dump.rows, dump.data) == (0, {})
+    assert "--schema-only" in dump.notes[0]
+    assert not judged(dump_of(b""), tmp_path).notes
+
+
+# -- what is kept for the load -----------------------------------------------------------------------------------
+
+
+def test_the_places_of_the_data(tmp_path: Path) -> None:
+    content = dump_of(COPY + COPY.replace(TABLE, b"").replace(b"1\n", b"2\n3\n"))
+    blocks = [item for item in judged(content, tmp_path).script if isinstance(item, Rows)]
+    assert [content[block.begin : block.end] for block in blocks] == [b"1\n", b"2\n3\n"]
+    assert [block.checksum for block in blocks] == [zlib.crc32(b"1\n"), zlib.crc32(b"2\n3\n")]
+    assert [block.rows for block in blocks] == [1, 2]
+
+
+def test_inserts_are_kept_as_a_place(tmp_path: Path) -> None:
+    inserts = [
+        b"INSERT INTO public.t VALUES ('a; VALUES ')",
+        b"INSERT INTO public.t (a) VALUES ('b')",
+        b'INSERT INTO public."t VALUES (1" VALUES (2)',
+        b'INSERT INTO public."t VALUES (2" VALUES (2)',
+    ]
+    content = dump_of(TABLE + b";\n".join(inserts) + b";\n")
+    dump = judged(content, tmp_path)
+    (bulk,) = (item for item in dump.script if isinstance(item, Bulk))
+    assert content[bulk.begin : bulk.end] == b";\n".join(inserts) + b";"
+    assert (bulk.statements, bulk.checksum) == (4, zlib.crc32(b"".join(inserts)))
+    assert bulk.tables == set(dump.data) == {"public.t", "public.t VALUES (1", "public.t VALUES (2"}
+
+
+OLD = b"""SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET client_encoding = 'LATIN1';
+SET standard_conforming_strings = on;
+SET check_function_bodies = false;
+SET client_min_messages = warning;
+SET row_security = off;
+CREATE EXTENSION IF NOT EXISTS plpgsql WITH SCHEMA pg_catalog;
+COMMENT ON EXTENSION plpgsql IS 'PL/pgSQL procedural language';
+SET search_path = public, pg_catalog;
+SET default_tablespace = '';
+SET default_with_oids = false;
+CREATE TABLE t (
+    id integer NOT NULL,
+    caf\xe9 text
+);
+ALTER TABLE t OWNER TO app;
+CREATE SEQUENCE t_id_seq START WITH 1;
+ALTER SEQUENCE t_id_seq OWNED BY t.id;
+CREATE VIEW v AS SELECT t.id FROM t;
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+SET search_path = "Other; one", pg_catalog;
+CREATE TABLE t (a integer);
+INSERT INTO t VALUES (1);
+SET search_path = public, pg_catalog;
+INSERT INTO t VALUES (1, '\xe9');
+COPY t (id, caf\xe9) FROM stdin;
+1	\xe9
+\\.
+
+
+SELECT pg_catalog.setval('t_id_seq', 1, true);
+ALTER TABLE ONLY t ADD CONSTRAINT t_pkey PRIMARY KEY (id);
+CREATE INDEX t_i ON t USING btree (id);
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE PROCEDURE f();
+SET search_path = "Other; one", pg_catalog;
+ALTER TABLE ONLY t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES public.t(id);
+"""
+
+
+def test_names_without_a_schema(tmp_path: Path) -> None:
+    """As pg_dump wrote them until 2018, here of a LATIN1 database: the schema is what search_path says."""
+    dump = judged(dump_of(OLD), tmp_path)
+    made = dump.catalogue
+    assert made.tables == {"public.t": ("id", "café"), "Other; one.t": ("a",)}
+    assert {name: table.rows for name, table in dump.data.items()} == {"public.t": None, "Other; one.t": None}
+    assert made.constraints == {"public.t.t_pkey": "primary key", "Other; one.t.k": "foreign key"}
+    assert made.indexes == {"public.t_pkey", "public.t_i"}
+    assert (made.sequences, made.views) == ({"public.t_id_seq"}, {"public.v"})
+    assert (made.functions, made.triggers, made.extensions) == ({"public.f": 1}, {"public.t.g"}, {"plpgsql"})
+    places = [(type(item), item.schema) for item in dump.script if not isinstance(item, Step)]
+    assert places == [(Bulk, "Other; one"), (Bulk, "public"), (Rows, "public")]
+    assert dump.encoding == "LATIN1"
+
+
+def test_a_row_of_nine_megabytes(tmp_path: Path) -> None:
+    data = b"x" * (9 << 20) + b"\n\\N\n"
+    dump = judged(dump_of(COPY.replace(b"1\n", data)), tmp_path)
+    assert (dump.rows, dump.data["public.t"].bytes) == (2, len(data))
+
+
+def test_digests_only_when_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "dump.sql"
+    other = COPY.replace(b"public.t ", b"public.u ").replace(b"1\n", b"2\n1\n")
+    path.write_bytes(dump_of(COPY + other + b"INSERT INTO public.v VALUES (1);\n"))
+    assert [table.digest for table in judge(str(path)).data.values()] == [None, None, None]
+    found = judge(str(path), digests=True).data
+    expected = RowsDigest()
+    expected.update(b"1\n2\n")
+    assert found["public.u"].digest == expected.value
+    assert found["public.t"].digest not in (None, expected.value)
+    assert found["public.v"].digest is None
 
 
 # -- no dump at all ----------------------------------------------------------------------------------------------
@@ -212,8 +460,11 @@ STRANGE: dict[str, tuple[bytes, str]] = {
     "comments only": (b"-- nothing\n", model.NOT_A_DUMP),
     "binary": (bytes(range(256)) * 8, model.NOT_A_DUMP),
     "encrypted": (b"age-encryption.org/v1\n-> X25519 x\n", model.UNSUPPORTED),
+    "lz4": (b"\x04\x22\x4d\x18" + bytes(20), model.UNSUPPORTED),
+    "zip": (b"PK\x03\x04" + bytes(20), model.UNSUPPORTED),
     "armoured": (b"-----BEGIN PGP MESSAGE-----\n\nx\n", model.UNSUPPORTED),
-    "tar": (b"toc.dat".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0"), model.UNSUPPORTED),
+    "tar": (b"toc.dat".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0"), model.CORRUPT),
+    "tar of files": (b"dump/".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0"), model.NOT_A_DUMP),
     "whole server": (b"--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE x;\n", model.CLUSTER_DUMP),
     "two dumps": (FRAME * 2, model.CORRUPT),
     "something behind": (FRAME + b"CREATE TABLE t ();\n", model.CORRUPT),
@@ -267,6 +518,8 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
         ("a_20261399_030000.sql", None, "2026-11-22T02:00", "mtime"),
         ("a_20301119_030000.sql", None, "2026-11-22T02:00", "mtime"),
         ("a.sql", "2031-11-20 02:00:00 UTC", "2026-11-22T02:00", "mtime"),
+        ("a.sql", "2026-99-99 02:00:00 UTC", "2026-11-22T02:00", "mtime"),
+        ("a.sql", "0001-01-01 00:00:00 UTC", "2026-11-22T02:00", "mtime"),
         ("a.sql", None, "2026-11-22T02:00", "mtime"),
     ],
 )

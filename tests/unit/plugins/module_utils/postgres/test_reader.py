@@ -22,6 +22,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump
     codec_of,
     count_rows,
     in_utf8,
+    ordinary_rows,
 )
 
 from tests.unit.plugins.module_utils.postgres.given import SCHOOL, events, in_chunks
@@ -183,6 +184,20 @@ def test_names_are_compared_in_one_encoding(encoding: str, codec: str) -> None:
     assert in_utf8(b"\xff\xfe", "UTF8") == b"\xff\xfe"
     if codec.startswith(("iso", "cp")):
         assert in_utf8("é".encode(codec), encoding) == "é".encode()
+
+
+@pytest.mark.parametrize("width", [1, 500])
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (b"", 0), (b"X", 0), (b"X\n", 1), (b"X\nX", 1), (b"\nX\n\n", 3), (b"X\\N\nX\\.\n", 2), (b"X\\n\n", 1),
+        (b"X\\", 0), (b"X\\\nX\n", None), (b"\\\nX\n", None), (b"X\\\\\n", None), (b"X\n\\.\n", None),
+        (b"\\.\n", None), (b"X\n\\.\r\n", None),
+    ],
+)  # fmt: skip
+def test_ordinary_rows_are_counted_and_others_left_to_be_looked_at(data: bytes, rows: int | None, width: int) -> None:
+    """Narrow rows and wide ones are counted in two ways, which say the same."""
+    assert ordinary_rows(data.replace(b"X", b"x" * width)) == rows
 
 
 @pytest.mark.parametrize("cut", range(12))
