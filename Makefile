@@ -4,6 +4,9 @@
 PYTHON ?= python3
 DISASTER ?= data-loss
 PYTEST_ARGS ?=
+SIZE ?= small
+ROUNDS ?= 3
+SECONDS ?= 60
 
 # The user's own HOME and PATH are needed once, to install; whatever runs later gets a home of its own.
 ifndef USER_HOME
@@ -37,7 +40,7 @@ READY := .venv/.installed .build/tmp .build/home
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint sanity molecule pytest chaos lab-up lab-down clean
+.PHONY: help setup demo test test-fast lint sanity molecule pytest chaos bench fuzz lab-up lab-down clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -75,8 +78,14 @@ molecule: $(READY)
 pytest: $(READY)
 	@pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
-chaos: $(READY)
+chaos: $(READY) ## kill restores and recoveries at every moment, 70 times
 	@CHAOS=all pytest $(PYTEST_ARGS) tests/chaos
+
+bench: $(READY) ## how fast a restore is, beside psql and pg_restore; SIZE=small|large ROUNDS=3
+	@python -m tests.bench --size "$(SIZE)" --rounds "$(ROUNDS)"
+
+fuzz: $(READY) ## mutilated dumps for the reader, for SECONDS=60
+	@python tests/fuzz/reader.py --seconds "$(SECONDS)"
 
 lab-up: $(READY) ## start a platform on this machine: PostgreSQL, API, Dokploy double, a week of dumps
 	@python -m lab up

@@ -100,6 +100,21 @@ def test_killed_while_it_builds(braked: Broken, phase: str) -> None:
     assert_recovers(live, dump, before, checks=VERIFY)
 
 
+@pytest.mark.parametrize("phase", ["load", "index", "verify"])
+def test_ends_when_nobody_reads_its_result(braked: Broken, phase: str) -> None:
+    """The play is gone, with its ssh: a restore that nobody waits for must not go live."""
+    live, dump, _before = braked
+    state = live.state()
+    brake(live, phase)
+    process = live.start_restore(dump, checks=VERIFY)
+    wait_for(lambda: sessions(live, "wait_event = 'PgSleep'"), f"the brake in {phase}")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait(PATIENCE)
+    wait_for(lambda: not sessions(live, "true"), "the end of its sessions")
+    assert live.state() == state
+
+
 @contextmanager
 def database_held(live: Live, name: str) -> Iterator[None]:
     """Nobody can rename a database while another transaction writes its comment."""
@@ -203,7 +218,7 @@ def test_the_server_stops_in_mid_load(braked: Broken) -> None:
     assert "the next restore removes it" in result["msg"]
     assert (live.oid(), live.content()) == (state.oid, state.content)
     recovered = live.restore(dump)
-    assert any("left behind by an interrupted restore" in note for note in recovered["notes"])
+    assert any("left behind by an interrupted run" in note for note in recovered["notes"])
     assert live.content() == before
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres import connect
 
 from lab.postgres import Login, Server, free_port
 from tests.integration.world import MODULE, SCHOOL, SCHOOL_ROWS, Live, State
@@ -132,7 +131,7 @@ def test_an_invariant_stands_in_the_way(school: Live, dump: Path, how: str) -> N
     query, expect, message = CHECKS[how]
     result = school.refuse(dump, checks=[COUNTS, {"name": "mine", "query": query, "expect": expect}])
     assert re.search(f"not proved: mine {message}", result["msg"])
-    assert {"name": "users", "result": "passed", "detail": ""} in result["proof"]
+    assert ("users", "passed") in [(check["name"], check["result"]) for check in result["proof"]]
     assert result["seconds"]["load"] > 0
 
 
@@ -171,11 +170,10 @@ def test_wrong_options(school: Live, damage: Damage, options: dict[str, Any], me
     assert "s3cr3t" not in str(result)
 
 
-def test_a_server_that_accepts_and_never_answers(school: Live, dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_accepts_and_never_answers(school: Live, dump: Path) -> None:
     """A hung server must not hang the recovery for ever; the connection's own time limit ends it."""
-    monkeypatch.setattr(connect, "_CONNECT_TIMEOUT", 2)
     with socket.create_server(("127.0.0.1", free_port())) as deaf:
-        result = school.refuse(dump, login_port=deaf.getsockname()[1])
+        result = school.refuse(dump, login_port=deaf.getsockname()[1], connect_timeout=2)
     assert "Cannot connect" in result["msg"]
 
 

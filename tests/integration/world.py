@@ -169,6 +169,15 @@ class Live:
     def undo(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
         return _succeeded(run_module(MODULE, self.arguments(None, state="undone", **options), check=check))
 
+    def verify(self, src: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        return self.restore(src, check=check, state="verified", **options)
+
+    def complete(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        return _succeeded(run_module(MODULE, self.arguments(None, state="completed", **options), check=check))
+
+    def clean(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        return _succeeded(run_module(MODULE, self.arguments(None, state="cleaned", **options), check=check))
+
     def start_restore(self, src: Path, **options: Any) -> subprocess.Popen[str]:
         return start_module(MODULE, self.arguments(src, **options))
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reaches a PostgreSQL server: over TCP, a unix socket, or the socket inside of a container."""
+"""A PostgreSQL server and the sessions on it."""
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-import subprocess
+import select
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from .._errors import PlatformError
 
@@ -22,12 +22,25 @@ except ImportError:
 else:
     HAS_PSYCOPG = True
     PSYCOPG_IMPORT_ERROR = None
+    # It would write what it thinks of a lost connection into the module's stderr; the error itself is raised.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+if TYPE_CHECKING:
+    from .container import Container
 
 APPLICATION_NAME = "vedfinance.platform"
-_CONNECT_TIMEOUT = 10
-# Dokploy's own database runs beside the platform's, under a name that a search for "postgres" finds first.
-_DOKPLOY_OWN = "dokploy-postgres"
-_SWARM_SERVICE = "com.docker.swarm.service.name"
+# Seconds to wait for a connection that only shall cancel what another does.
+_CANCEL_TIMEOUT = 3
+# COPY data are handed on in pieces of about this size.
+_PIECE = 1 << 18
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# A lost host must not hang a recovery: it is noticed while nothing is sent, and while what was sent is not confirmed.
+_NOTICE_LOSS: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class ServerError(PlatformError):
@@ -42,19 +55,44 @@ class ServerError(PlatformError):
 
 
 @dataclass(frozen=True)
+class Tls:
+    """How the connection is encrypted and proved, by libpq's own names; it plays no part over a unix socket."""
+
+    sslmode: str | None = None
+    sslrootcert: str | None = None
+    sslcert: str | None = None
+    sslkey: str | None = None
+
+
+@dataclass(frozen=True)
 class Server:
     """Where a server is and who connects to it."""
 
     host: str | None = None
     port: int = 5432
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     maintenance_database: str = "postgres"
-    #: The server's own root directory as seen from this host; differs from ``/`` for a container.
-    root: str = "/"
+    tls: Tls = Tls()
+    connect_timeout: int = 10
+    container: Container | None = None
 
     def __str__(self) -> str:
-        return f"{self.user or 'the default user'} at {self.host or 'the local socket'}:{self.port}"
+        where = f"container {self.container.id[:12]}" if self.container else self.host or "the local socket"
+        return f"{self.user or 'the default user'} at {where}:{self.port}"
+
+    @property
+    def way(self) -> str:
+        """How the server is reached, for people."""
+        if self.container is not None:
+            return "docker exec" if self.container.relay else "container's socket"
+        return "socket" if _is_socket(self.host or os.environ.get("PGHOST")) else "TCP"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server runs on this host, as far as its address tells."""
+        host = self.host or os.environ.get("PGHOST")
+        return _is_socket(host) or host in _LOOPBACK
 
     @contextmanager
     def connect(self, database: str | None = None, purpose: str = "") -> Iterator[Session]:
@@ -74,24 +112,30 @@ class Server:
                 user=self.user,
                 password=self.password,
                 dbname=name,
-                connect_timeout=_CONNECT_TIMEOUT,
+                connect_timeout=self.connect_timeout,
                 application_name=f"{APPLICATION_NAME} {purpose}".strip(),
-                # A lost host must not hang a recovery.
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
                 client_encoding="utf8",
                 autocommit=True,
+                **_NOTICE_LOSS,
+                **vars(self.tls),
             )
         except psycopg.Error as error:
             raise _connection_failed(self, name, error) from None
-        return Session(connection, name)
+        return Session(self, connection, name)
+
+
+def _is_socket(host: str | None) -> bool:
+    return not host or host.startswith(("/", "@"))
 
 
 def _connection_failed(server: Server, database: str, error: psycopg.Error) -> ServerError:
-    # libpq goes on with guesses on further lines; the hint says it better.
-    said = str(error).splitlines()[0].replace("connection failed: ", "")
-    if "refused" in said or "No such file" in said or "timeout" in said:
+    said = _reason(str(error))
+    if "SSL" in said or "certificate" in said or "no encryption" in said:
+        hint = (
+            "Check sslmode, sslrootcert, sslcert and sslkey against what the server offers and demands; with"
+            " verify-full, login_host must be the name in its certificate."
+        )
+    elif "refused" in said or "No such file" in said or "timeout" in said:
         hint = "Is PostgreSQL running there? Check login_host, login_port and login_unix_socket, or container."
     elif "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
         hint = "Check login_user and login_password, and pg_hba.conf of the server."
@@ -102,16 +146,22 @@ def _connection_failed(server: Server, database: str, error: psycopg.Error) -> S
     return ServerError(f"Cannot connect to database {database} as {server}: {said}.", hint, error.sqlstate)
 
 
+def _reason(text: str) -> str:
+    """Of all attempts that libpq tells of, the one that came furthest: a server's answer, else the first."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    answers = [line for line in lines if "FATAL" in line or "SSL" in line or "certificate" in line]
+    return (answers or lines)[0].lstrip("- ").replace("connection failed: ", "").rstrip(".")
+
+
 class Session:
     """One connection. Errors come as :class:`ServerError`, with what PostgreSQL said and nothing of the data."""
 
-    def __init__(self, connection: psycopg.Connection[Any], database: str) -> None:
+    def __init__(self, server: Server, connection: psycopg.Connection[Any], database: str) -> None:
+        self._server = server
         self._connection = connection
         self.database = database
-
-    @property
-    def pid(self) -> int:
-        return self._connection.info.backend_pid
+        #: The server's process.
+        self.pid = connection.info.backend_pid
 
     @property
     def lost(self) -> bool:
@@ -144,13 +194,52 @@ class Session:
         """Send COPY data; :attr:`CopyIn.stored` is known after the block."""
         with _server_errors(self.database), self._connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
-                copying = CopyIn(copy)
+                copying = CopyIn(copy, self._connection)
                 yield copying
             copying.stored = cursor.rowcount
 
+    def copy_out(self, statement: bytes) -> Iterator[bytes]:
+        """COPY data in large pieces. psycopg's own way takes twice the time, as it hands on every single row."""
+        connection = self._connection.pgconn
+        with _server_errors(self.database):
+            self._expect(connection.exec_(statement), psycopg.pq.ExecStatus.COPY_OUT)
+            readable = select.poll()
+            readable.register(connection.socket, select.POLLIN)
+            rows: list[memoryview] = []
+            got, waiting = 1, 0
+            while got >= 0:
+                got, row = connection.get_copy_data(1)
+                if got > 0:
+                    rows.append(row)
+                    waiting += got
+                if rows and (got < 0 or waiting >= _PIECE):
+                    yield b"".join(rows)
+                    rows.clear()
+                    waiting = 0
+                if got == 0:
+                    readable.poll()
+                    connection.consume_input()
+            while (result := connection.get_result()) is not None:
+                self._expect(result, psycopg.pq.ExecStatus.COMMAND_OK)
+
+    def _expect(self, result: psycopg.pq.abc.PGresult, status: psycopg.pq.ExecStatus) -> None:
+        if result.status != status:
+            fields = psycopg.pq.DiagnosticField
+            said, state = (
+                (result.error_field(which) or b"").decode("utf-8", "replace")
+                for which in (fields.MESSAGE_PRIMARY, fields.SQLSTATE)
+            )
+            raise ServerError(f"PostgreSQL said in {self.database}: {said}.", None, state)
+
     def cancel(self) -> None:
-        """Ask the server to stop what this session is doing; called from another thread."""
-        self._connection.cancel()
+        """Ask the server to stop what this session is doing; called from another thread, and never waits for long.
+
+        libpq's own request has no time limit, and lets no other thread of Python run while it waits.
+        """
+        server = replace(self._server, connect_timeout=min(self._server.connect_timeout, _CANCEL_TIMEOUT))
+        # A server that does not answer does nothing that could be stopped.
+        with suppress(ServerError), server.connect(purpose="cancel") as session:
+            session.run("SELECT pg_cancel_backend(%s)", (self.pid,))
 
     def close(self) -> None:
         self._connection.close()
@@ -159,9 +248,19 @@ class Session:
 class CopyIn:
     """Takes COPY data; ``stored`` is what the server counted."""
 
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self.write: Callable[[bytes], None] = copy.write
+    def __init__(self, copy: psycopg.Copy, connection: psycopg.Connection[Any]) -> None:
+        self._copy = copy
+        self._connection = connection.pgconn
         self.stored = -1
+
+    def write(self, data: bytes) -> None:
+        self._copy.write(data)
+        # Early psycopg 3.1 leaves all that a slow server does not take yet in memory.
+        while self._connection.flush():
+            number = self._connection.socket
+            readable, _writable, _failed = select.select([number], [number], [])
+            if readable:
+                self._connection.consume_input()
 
 
 @contextmanager
@@ -186,66 +285,3 @@ def literal(text: str) -> str:
     """An SQL string literal that means the same whatever standard_conforming_strings says."""
     escaped = text.replace("'", "''")
     return " E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else "'" + escaped + "'"
-
-
-def in_container(server: Server, container: str) -> Server:
-    """The same server reached through the unix socket inside of its container.
-
-    :param container: a container's name or id, or the name of a Swarm service.
-    """
-    details = _inspect(container)
-    pid = details.get("State", {}).get("Pid") or 0
-    name = str(details.get("Name", "")).lstrip("/")
-    service = (details.get("Config", {}).get("Labels") or {}).get(_SWARM_SERVICE, "")
-    if _DOKPLOY_OWN in (name.split(".", maxsplit=1)[0], service) and container not in (name, _DOKPLOY_OWN):
-        raise PlatformError(
-            f"Container {container} is {_DOKPLOY_OWN}, Dokploy's own database.",
-            "Name the platform's database container; ask for dokploy-postgres by its full name if you mean it.",
-        )
-    if not pid:
-        raise PlatformError(f"Container {container} is not running.", "Start it, then run this again.")
-    root = f"/proc/{pid}/root"
-    # /var/run is an absolute link in most images and would be resolved on the host.
-    socket = f"{root}/run/postgresql"
-    if not os.access(socket, os.X_OK):
-        raise PlatformError(
-            f"The socket folder of container {container} ({socket}) cannot be entered.",
-            "Run as root on the Docker host (become: true), or publish a port and use login_host.",
-        )
-    return replace(server, host=socket, root=root)
-
-
-def _inspect(container: str) -> dict[str, Any]:
-    details = _details(container) or _details(_task_of_service(container))
-    if details:
-        return details
-    running = _docker("ps", "--format", "{{.Names}}").stdout.split()
-    raise PlatformError(
-        f"There is no container {container!r}, and no Swarm service of that name.",
-        f"Running here: {', '.join(sorted(running)) or 'none'}.",
-    )
-
-
-def _details(container: str | None) -> dict[str, Any]:
-    result = _docker("inspect", "--type", "container", container) if container else None
-    found = json.loads(result.stdout) if result is not None and result.returncode == 0 else []
-    return dict(found[0]) if found else {}
-
-
-def _task_of_service(service: str) -> str | None:
-    listed = _docker("ps", "--quiet", "--filter", f"label={_SWARM_SERVICE}={service}").stdout.split()
-    if len(listed) > 1:
-        raise PlatformError(f"Service {service} has {len(listed)} containers.", "Name one of them by its id.")
-    return listed[0] if listed else None
-
-
-def _docker(*words: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(("docker", *words), capture_output=True, text=True, timeout=30, check=False)
-    except FileNotFoundError:
-        raise PlatformError(
-            "The program docker is not on this host.",
-            "The option container needs it; use login_host or login_unix_socket otherwise.",
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise PlatformError(f"'docker {words[0]}' did not answer within 30 s.", "Is the Docker daemon well?") from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an archive in custom format knows of the database itself, which its plain script leaves out."""
+"""What an archive knows of the database itself, which its plain script leaves out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..dump.model import Dump
 from ..dump.reader import Reader, Statement, in_utf8
 from ..dump.source import Source, Tools
 from ..dump.statements import Token, tokens
-from .database import NAME_LISTS, Grant, Properties, without_mark
+from .database import NAME_LISTS, Grant, Properties
+from .mark import without_mark
 
 _PRIVILEGES = ("CREATE", "TEMPORARY", "CONNECT")
 # Of the clauses of CREATE DATABASE, those that are passed on as they are.
@@ -20,9 +21,9 @@ _LOCALE_CLAUSES = {"lc_collate", "lc_ctype", "icu_locale", "icu_rules", "builtin
 
 def properties_in(dump: Dump, tools: Tools) -> Properties | None:
     """The database that an archive was made of; None for a plain dump. An owner that was left out of it is empty."""
-    if dump.format.kind != "custom":
+    if dump.format.kind == "plain":
         return None
-    reader = Reader(Source(dump.path, tools, ("--create", "--schema-only")).plain())
+    reader = Reader(Source(dump.path, tools, ("--create", "--schema-only"), hashing=False).plain())
     return properties_of(in_utf8(event.text, reader.encoding) for event in reader if isinstance(event, Statement))
 
 

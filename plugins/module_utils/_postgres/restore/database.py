@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from ..._errors import PlatformError
 from ..connect import ServerError, Session, literal, quote
+from .mark import without_mark
 
-# The last line of a restored database's own comment: it follows every rename, people see it in any list of databases,
-# and no other place can be written by a role that is not a superuser.
-_MARK = "vedfinance.platform restored this database: "
 # These values are lists of names, which one literal would turn into a single odd name.
 NAME_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
 _LIST_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*?))\s*(?:,|$)')
@@ -31,15 +28,6 @@ class Grant:
     grantee: str | None
     privilege: str
     grantable: bool
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Which dump a database was restored from, and when."""
-
-    sha256: str
-    dump: str
-    at: str
 
 
 @dataclass
@@ -153,6 +141,26 @@ def create(session: Session, name: str, properties: Properties) -> None:
     session.run(f"CREATE DATABASE {quote(name)} {' '.join(clauses)}")
 
 
+def clone(session: Session, name: str, template: str, owner: str) -> None:
+    """A copy of a closed database, file by file where the server can (PostgreSQL 15 and newer log it otherwise)."""
+    strategy = " STRATEGY file_copy" if session.server_version >= 150000 else ""
+    session.run(f"CREATE DATABASE {quote(name)} OWNER {quote(owner)} TEMPLATE {quote(template)}{strategy}")
+
+
+def open_to_connections(session: Session, name: str) -> None:
+    """Let clients into a closed database."""
+    session.run(f"ALTER DATABASE {quote(name)} ALLOW_CONNECTIONS true")
+
+
+def reset_settings(session: Session, name: str) -> None:
+    """Take away the settings that a database has for all roles and for single ones."""
+    database = quote(name)
+    session.run(f"ALTER DATABASE {database} RESET ALL")
+    for role in {role for role, _name, _value in _settings(session, name) if role is not None}:
+        with _as_role(session, role):
+            session.run(f"ALTER ROLE {quote(role)} IN DATABASE {database} RESET ALL")
+
+
 def apply_properties(session: Session, name: str, properties: Properties) -> None:
     """Give a database the settings, grants, limit and comment of another. Raises what the server refuses."""
     database = quote(name)
@@ -190,9 +198,13 @@ def _as_role(session: Session, role: str) -> Iterator[None]:
         session.run(f"SET ROLE {quote(role)}")
     try:
         yield
-    finally:
-        if become:
+    except ServerError:
+        # Inside of a failed transaction this is refused too, and the rollback does it.
+        with suppress(ServerError):
             session.run("RESET ROLE")
+        raise
+    if become:
+        session.run("RESET ROLE")
 
 
 def _setting_name(key: str) -> str:
@@ -242,32 +254,6 @@ def _compared(properties: Properties) -> set[tuple[str | None, str, tuple[str, .
     }
 
 
-def mark(session: Session, name: str, origin: Origin) -> None:
-    """Write into the database itself which dump it comes from."""
-    comment = read_properties(session, name).comment
-    mark_line = _MARK + json.dumps(vars(origin))
-    marked = f"{comment}\n{mark_line}" if comment else mark_line
-    session.run(f"COMMENT ON DATABASE {quote(name)} IS {literal(marked)}")
-
-
-def origin_of(session: Session, name: str) -> Origin | None:
-    """The mark that :func:`mark` left, or None."""
-    comment = session.value("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,))
-    line = (comment or "").rsplit("\n", 1)[-1]
-    if not line.startswith(_MARK):
-        return None
-    try:
-        found = json.loads(line[len(_MARK) :])
-        return Origin(found["sha256"], found["dump"], found["at"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def without_mark(comment: str | None) -> str | None:
-    head, _break, last = (comment or "").rpartition("\n")
-    return (head or None) if last.startswith(_MARK) else comment
-
-
 # -- the names of databases that stand beside the live one -------------------------------------------------------
 
 
@@ -305,12 +291,16 @@ def time_of(name: str) -> str:
     return name[-len("20261122_031502") :]
 
 
+def made_at(name: str) -> datetime:
+    """When a database beside the live one got its name."""
+    return datetime.strptime(time_of(name), _TIME).replace(tzinfo=timezone.utc)
+
+
 def _is_time(text: str) -> bool:
     try:
-        datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+        return time_of(text) == text and made_at(text) is not None
     except ValueError:
         return False
-    return True
 
 
 def drop(session: Session, name: str) -> None:
@@ -323,11 +313,22 @@ def drop(session: Session, name: str) -> None:
         session.run("RESET lock_timeout")
 
 
+# A role without pg_monitor is not told what kind of session another role's is.
+CLIENTS_OF = """
+FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+WHERE a.datname = ANY(%s) AND a.pid <> pg_backend_pid()
+    AND coalesce(a.backend_type, 'client backend') = 'client backend'
+"""
+# A superuser's session ends for a superuser only, and one refusal would spare all the others.
+_TERMINATE = (
+    "SELECT pg_terminate_backend(a.pid)" + CLIENTS_OF + "AND (NOT r.rolsuper OR current_setting('is_superuser')::bool)"
+)
+
+
 def terminate_sessions(session: Session, names: list[str]) -> int:
-    """End every client session of these databases; how many were told to go."""
+    """End the client sessions of these databases that this login may end; how many were told to go."""
     rows = session.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        _TERMINATE,
         (names,),
     )
     return len(rows)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ..._errors import PlatformError
 from ..connect import Server, ServerError, Session, quote
-from .database import oid_of, terminate_sessions
+from .database import CLIENTS_OF, oid_of, terminate_sessions
 
 _EVICT_EVERY = 0.02
 # RENAME itself waits 5 s for sessions to end; a client that is told to go every 20 ms is gone long before.
@@ -36,17 +37,24 @@ class Swapped:
     downtime: float
 
 
-def swap(server: Server, live: str, replacement: str, previous: str) -> Swapped:
+Prepare = Callable[[Session], None]
+
+
+def swap(server: Server, live: str, replacement: str, previous: str, prepare: Prepare | None = None) -> Swapped:
     """Rename ``live`` to ``previous`` and ``replacement`` to ``live``: both or none.
 
     A missing live database is no error: the replacement just takes the name.
+
+    :param prepare: what else belongs to the same transaction; it runs before any client is sent away.
     """
     with server.connect(purpose=f"swap of {live}") as session, server.connect(purpose="evict") as evicting:
         wanted = oid_of(session, replacement)
         replaced = oid_of(session, live)
-        begun = time.monotonic()
+        begun = None
         for attempt in range(1, _ATTEMPTS + 1):
             try:
+                _begin(session, prepare)
+                begun = begun or time.monotonic()
                 with _Eviction(evicting, [live, replacement]):
                     _rename(session, live if replaced is not None else None, live, replacement, previous)
                 break
@@ -62,20 +70,33 @@ def swap(server: Server, live: str, replacement: str, previous: str) -> Swapped:
         ended = time.monotonic()
         if not _live_is(server, live, wanted):
             raise SwapFailed(f"After the swap, {live} is not the database that was put in its place.")
-    return Swapped(previous if replaced is not None else None, ended - begun)
+    return Swapped(previous if replaced is not None else None, ended - (begun or ended))
 
 
-def _rename(session: Session, old: str | None, live: str, replacement: str, previous: str) -> None:
+def _begin(session: Session, prepare: Prepare | None) -> None:
     session.run("BEGIN")
-    try:
+    with _rolled_back(session):
         # The commit of a swap is never only promised.
         session.run("SET LOCAL synchronous_commit TO on")
         session.run(f"SET LOCAL lock_timeout TO '{_LOCK_TIMEOUT}'")
+        if prepare is not None:
+            prepare(session)
+
+
+def _rename(session: Session, old: str | None, live: str, replacement: str, previous: str) -> None:
+    with _rolled_back(session):
         if old is not None:
             session.run(f"ALTER DATABASE {quote(old)} RENAME TO {quote(previous)}")
         session.run(f"ALTER DATABASE {quote(replacement)} RENAME TO {quote(live)}")
         session.run("COMMIT")
-    except ServerError:
+
+
+@contextmanager
+def _rolled_back(session: Session) -> Iterator[None]:
+    """After an error of any kind, the transaction is over."""
+    try:
+        yield
+    except BaseException:
         with suppress(ServerError):
             session.run("ROLLBACK")
         raise
@@ -96,8 +117,7 @@ def _live_is(server: Server, live: str, wanted: int | None) -> bool:
 
 def _who_is_in_the_way(session: Session, names: list[str]) -> str:
     rows = session.rows(
-        "SELECT datname, usename, coalesce(nullif(application_name, ''), 'unnamed program'), pid"
-        " FROM pg_stat_activity WHERE datname = ANY(%s) AND backend_type = 'client backend'",
+        "SELECT a.datname, a.usename, coalesce(nullif(a.application_name, ''), 'unnamed program'), a.pid" + CLIENTS_OF,
         (names,),
     )
     if not rows:

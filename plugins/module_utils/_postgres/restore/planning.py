@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at dump and server and decides what a restore would do. Writes nothing: this is check mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ..._errors import PlatformError
+from ..._progress import Progress
+from ..connect import Server, ServerError, Session
+from ..dump.folder import require_age
+from ..dump.judge import judge
+from ..dump.model import Dump
+from ..dump.report import describe, in_time, in_units
+from ..dump.source import Tools
+from . import database as databases
+from . import warm
+from .archived import properties_in
+from .compare import compare
+from .cores import cores
+from .mark import Origin, origin_of
+from .plan import explain
+from .preflight import Preflight, bytes_needed, estimate, examine
+from .proof import obstacles
+from .report import Options, Report
+from .tables import count_rows
+
+BEFORE, STAGING, UNDONE, VERIFYING = "before", "staging", "undone", "verifying"
+_COUNT_TIMEOUT = "10s"
+
+
+@dataclass
+class Subject:
+    """What is to be restored: a judged dump, or a database that was verified from it."""
+
+    sha256: str
+    path: str
+    created: datetime
+    plain_bytes: int
+    #: By table; None where only the server can count them.
+    rows: dict[str, int | None]
+    details: dict[str, Any]
+    file: str | None
+    dump: Dump | None = None
+    kept: warm.Kept | None = None
+
+    @property
+    def known_rows(self) -> int:
+        return sum(rows or 0 for rows in self.rows.values())
+
+
+@dataclass
+class Planned:
+    """What was decided."""
+
+    subject: Subject
+    properties: databases.Properties
+    preflight: Preflight
+    staging: str
+    jobs: int
+    already: Origin | None
+
+
+class Planner:
+    """Fills a report with the plan of a restore."""
+
+    def __init__(self, server: Server, options: Options, tools: Tools, report: Report, progress: Progress) -> None:
+        self._server = server
+        self._options = options
+        self._tools = tools
+        self._report = report
+        self._progress = progress
+        self._live: dict[str, int] = {}
+        #: Whether a verified database may take the place of a restore.
+        self.use_verified = options.use_verified
+
+    # -- the dump ------------------------------------------------------------------------------------------------
+
+    def subject(self) -> Subject:
+        """A verified database of this very file if there is one: then the file need not be read again."""
+        src = self._options.src
+        if src is None:
+            raise PlatformError("Option src is needed to restore.", "Name the dump, or ask pg_dump_info for one.")
+        kept = self._verified_of(warm.fingerprint(src))
+        return self._of_kept(kept, src) if kept is not None else self.judged()
+
+    def judged(self) -> Subject:
+        """The dump, read to its end."""
+        options, src = self._options, str(self._options.src)
+        before = warm.fingerprint(src)
+        with self._report.phase("judge"):
+            dump = judge(src, self._tools, digests=options.verify != "rows", progress=self._progress)
+        after = warm.fingerprint(src)
+        require_age(dump.path, dump.created, options.max_age)
+        subject = Subject(
+            sha256=dump.sha256,
+            path=dump.path,
+            created=dump.created,
+            plain_bytes=dump.plain_bytes,
+            rows={table: data.rows for table, data in dump.data.items()},
+            details=describe(dump, datetime.now(timezone.utc)),
+            file=after if before == after else None,
+            dump=dump,
+        )
+        self._report.dump = subject.details
+        for note in dump.notes:
+            self._report.note(note)
+        return subject
+
+    def _verified_of(self, file: str | None) -> warm.Kept | None:
+        options = self._options
+        if file is None or not self.use_verified:
+            return None
+        try:
+            with self._server.connect(purpose="look") as session:
+                kept = warm.find(session, options.database, file=file)
+        except ServerError:
+            # What is wrong with the dump is said before what is wrong with the server.
+            return None
+        return kept if kept is not None and self._serves(kept) else None
+
+    def _serves(self, kept: warm.Kept) -> bool:
+        short = warm.falls_short(kept, self._options.verify, self._options.invariants)
+        if short is not None:
+            self._report.note(f"{kept.name} was verified from this dump and is not used: {short}.")
+        return short is None and kept.origin.dump_details is not None
+
+    def _of_kept(self, kept: warm.Kept, src: str) -> Subject:
+        origin, now = kept.origin, datetime.now(timezone.utc)
+        details = dict(origin.dump_details or {})
+        created = datetime.fromisoformat(details["created"])
+        age = (now - created).total_seconds()
+        details |= {"path": src, "age_seconds": int(age), "age": in_time(age)}
+        require_age(src, created, self._options.max_age)
+        self._report.dump = details
+        rows: dict[str, int | None] = dict(origin.rows or {})
+        return Subject(origin.sha256, src, created, origin.bytes, rows, details, origin.file, kept=kept)
+
+    # -- the server ----------------------------------------------------------------------------------------------
+
+    def plan(self, session: Session, subject: Subject, *, swaps: bool = True) -> Planned:
+        """Look at the server.
+
+        :param swaps: whether the database shall take over; a verification does not touch the live one.
+        """
+        options, report = self._options, self._report
+        if subject.kept is None and self.use_verified and swaps:
+            kept = warm.find(session, options.database, sha256=subject.sha256)
+            subject.kept = kept if kept is not None and self._serves(kept) else None
+        properties = self._properties(session, subject)
+        staging = databases.beside(options.database, STAGING if swaps else VERIFYING)
+        preflight = examine(
+            session, self._server, subject.dump if subject.kept is None else None, options.database, properties,
+            options.disk_path, options.check_disk,
+            roles=options.roles, role_map=options.role_map, disk_floor=options.disk_floor, swaps=swaps,
+            clones=subject.kept is not None and options.clone_verified,
+        )  # fmt: skip
+        if subject.dump is not None and subject.kept is None:
+            for obstacle in obstacles(subject.dump, options.verify, session):
+                preflight.problem("proof", obstacle)
+        if warm.too_long(options.database) and options.keep:
+            preflight.problem(
+                "name", f"The name of {options.database} is too long to keep a verified database beside it."
+            )
+        live_rows = self._live_rows(subject) if preflight.live_exists else {}
+        already = self._already_restored(session, subject, live_rows) if preflight.live_exists and swaps else None
+        self._live = live_rows or {}
+        jobs, jobs_from = (options.jobs, "the option jobs") if options.jobs else cores(session, self._server)
+        for warning in preflight.warnings:
+            report.note(warning)
+        self._describe(session, subject, preflight, live_rows, already, staging, properties, jobs, jobs_from)
+        return Planned(subject, properties, preflight, staging, jobs, already)
+
+    def _describe(
+        self,
+        session: Session,
+        subject: Subject,
+        preflight: Preflight,
+        live_rows: dict[str, int] | None,
+        already: Origin | None,
+        staging: str,
+        properties: databases.Properties,
+        jobs: int,
+        jobs_from: str,
+    ) -> None:
+        options, report = self._options, self._report
+        origin = origin_of(session, options.database) if preflight.live_exists else None
+        seconds, basis = (
+            (0.0, f"{subject.kept.name} is restored already")
+            if subject.kept is not None
+            else estimate(subject.plain_bytes, origin.throughput if origin is not None else None)
+        )
+        report.plan = {
+            "already_restored": already is not None and not options.force,
+            "live": {
+                "exists": preflight.live_exists,
+                "bytes": preflight.live_bytes,
+                "rows": sum(live_rows.values()) if live_rows is not None else None,
+                "tables": len(live_rows) if live_rows is not None else None,
+            },
+            "staging_database": staging if subject.kept is None else None,
+            "verified_database": subject.kept.name if subject.kept is not None else None,
+            "properties_from": properties.taken_from,
+            "jobs": jobs,
+            "jobs_from": jobs_from,
+            "estimated_seconds": round(seconds, 1),
+            "estimate_from": basis,
+            "disk": {
+                "path": preflight.disk.path if preflight.disk else None,
+                "free": preflight.disk.free if preflight.disk else None,
+                "needed": preflight.disk.needed
+                if preflight.disk
+                else bytes_needed(subject.plain_bytes if subject.kept is None else 0, preflight.live_bytes),
+            },
+            "preflight": preflight.as_dicts(),
+            "problems": preflight.problems,
+        }
+        if subject.dump is not None and subject.kept is None:
+            report.plan["load"] = explain(subject.dump, jobs, options.defer_indexes)
+        report.tables = [
+            {"name": table, "rows": rows, "live_rows": (live_rows or {}).get(table)}
+            for table, rows in sorted(subject.rows.items())
+        ]
+        report.rows = subject.known_rows
+        report.outstanding_indexes = [str(one["index"]) for one in origin.outstanding] if origin is not None else []
+        if live_rows:
+            report.compared_to_live = compare(live_rows, subject.rows, options.compare_tolerance)
+
+    def _properties(self, session: Session, subject: Subject) -> databases.Properties:
+        """From the live database; if it is gone, from the newest one that stands beside it; at last from the dump."""
+        name = self._options.database
+        kept = sorted(
+            (
+                *databases.listed_beside(session, name, BEFORE),
+                *databases.listed_beside(session, name, UNDONE),
+            ),
+            key=databases.time_of,
+            reverse=True,
+        )
+        if subject.kept is not None:
+            kept.append(subject.kept.name)
+        source = name if databases.oid_of(session, name) is not None else next(iter(kept), None)
+        if source is not None:
+            properties = databases.read_properties(session, source)
+            properties.give_to(self._options.owner or properties.owner)
+            return properties
+        if subject.dump is None:
+            raise PlatformError(f"The verified database of {subject.path} has just been removed.", "Run it again.")
+        return self._properties_in_dump(session, subject.dump)
+
+    def _properties_in_dump(self, session: Session, dump: Dump) -> databases.Properties:
+        name = self._options.database
+        archived = properties_in(dump, self._tools)
+        only_owner = next(iter(dump.owners)) if len(dump.owners) == 1 else None
+        owner = self._options.owner or (archived.owner if archived else None) or only_owner
+        if owner is None:
+            raise PlatformError(
+                f"Database {name} does not exist, and its owner cannot be told from the dump"
+                f" ({', '.join(sorted(dump.owners)) or 'which names none'}).",
+                "Say who shall own it with the option owner.",
+            )
+        if archived is not None:
+            archived.give_to(owner)
+            return archived
+        template = databases.read_properties(session, "template1")
+        self._report.note(
+            f"Database {name} was missing: settings, grants and comment of the database itself are not in this dump and"
+            " must be set again."
+        )
+        return databases.Properties(owner, dump.encoding, template.locale, taken_from="the dump and template1")
+
+    def _live_rows(self, subject: Subject) -> dict[str, int] | None:
+        """Rows by table of the live database; None when counting would take too long or is not permitted."""
+        try:
+            with self._server.connect(self._options.database, "count") as session:
+                session.run(f"SET statement_timeout TO '{_COUNT_TIMEOUT}'")
+                session.run("SET row_security TO off")
+                return count_rows(session, subject.rows)
+        except ServerError as error:
+            self._report.note(f"The rows of the live database could not be counted: {error.msg}")
+            return None
+
+    def _already_restored(self, session: Session, subject: Subject, live_rows: dict[str, int] | None) -> Origin | None:
+        """The mark of an earlier restore of this dump, unless the live database lacks rows of it."""
+        origin = origin_of(session, self._options.database)
+        if origin is None or origin.sha256 != subject.sha256 or live_rows is None:
+            return None
+        # Rows of an INSERT-style dump are unknown before it is loaded, so nobody can say that none are lacking.
+        complete = all(rows is not None and live_rows.get(table, -1) >= rows for table, rows in subject.rows.items())
+        return origin if complete else None
+
+    def diff(self, subject: Subject) -> dict[str, str]:
+        """Tables and row counts, live against dump."""
+        before = "".join(f"{table}: {rows} rows\n" for table, rows in sorted(self._live.items()))
+        after = "".join(f"{table}: {rows} rows\n" for table, rows in sorted(subject.rows.items()))
+        return {
+            "before_header": f"{self._options.database} (live)",
+            "after_header": subject.path,
+            "before": before,
+            "after": after,
+        }
+
+    def would_restore(self, planned: Planned) -> str:
+        """One sentence."""
+        subject, plan = planned.subject, self._report.plan
+        if subject.kept is not None:
+            return (
+                f"Would put {subject.kept.name}, verified from this dump at {subject.kept.origin.at}, in the place of"
+                f" {self._options.database}: {subject.known_rows} rows in {len(subject.rows)} tables."
+            )
+        return (
+            f"Would restore {subject.known_rows} rows in {len(subject.rows)} tables into {self._options.database};"
+            f" needs {in_units(plan['disk']['needed'])} of disk and about {in_time(plan['estimated_seconds'])}."
+        )

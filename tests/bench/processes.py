@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What processes used: seconds of a core, which other work on the machine changes far less than the clock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.postgres import Server
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Used:
+    """By one program and those that it started and waited for.
+
+    :param resident: the largest memory of one of them, in bytes.
+    """
+
+    cpu: float
+    resident: int
+
+
+def waited(process: subprocess.Popen[bytes]) -> Used:
+    """Wait for a process, which must succeed."""
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{process.args!r} failed: {process.returncode}")
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def used_by_server(server: Server) -> float:
+    """Seconds of a core that the server has used: its postmaster, all sessions that ended, and those that run."""
+    postmaster = int((server.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text(encoding="ascii").split()
+    return sum(_used(pid) for pid in (postmaster, *map(int, children)))
+
+
+def _used(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return sum(int(ticks) for ticks in fields[11:15]) / _TICKS
