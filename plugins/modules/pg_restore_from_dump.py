@@ -43,7 +43,7 @@ attributes:
     support: partial
     details:
       - A database that was restored from this very dump, and lacks none of its rows, is left alone unless
-        O(force=true). What was written to it since stays.
+        O(force=true). What was written to it since stays. When that cannot be told, nothing is restored either.
       - With O(state=verified) and O(keep=true), a dump that is kept verified already is not verified again unless
         O(force=true). With O(keep=false), each run is a drill of its own; it changes nothing that lasts.
       - With the other states, a second run finds nothing to do.
@@ -81,6 +81,7 @@ options:
   jobs:
     description:
       - Connections that load tables and build indexes at the same time, or V(auto), as many as the server has cores.
+        Never more than this login may still open.
     type: str
     default: auto
   defer_indexes:
@@ -126,7 +127,7 @@ options:
   use_verified:
     description:
       - With O(state=restored), let a verified database of the same dump take over, if there is one that has been closed
-        since it was proved, by the same O(verify) and the same O(checks) at least.
+        since it was proved, by the same O(verify) and the same O(checks) at least, and with the same roles mapped.
     type: bool
     default: true
   clone_verified:
@@ -153,7 +154,7 @@ options:
     description:
       - What to do about roles that the dump names and the server lacks.
       - V(require) refuses the restore. V(create) creates them without login or password, which needs C(CREATEROLE).
-        V(map) gives what is theirs to others, see O(role_map).
+        V(map) gives what is theirs to others, see O(role_map). RV(notes) names them, with C(--check) too.
     type: str
     choices: [require, create, map]
     default: require
@@ -382,7 +383,10 @@ plan:
     preflight: [{name: roles, result: passed, detail: ""}]
     problems: []
 tables:
-  description: Every table of the dump, with its rows and those of the live database before (null when unknown).
+  description:
+    - Every table of the dump, with its rows and those of the live database before (null when unknown).
+    - In check mode the live database is counted, for ten seconds at most. A restore counts it when it is the old one,
+      after the swap. When a verified database takes over, it is counted only with C(--diff).
   returned: always
   type: list
   elements: dict
@@ -395,7 +399,7 @@ rows:
 compared_to_live:
   description:
     - What the live database had before and the dump has not, or the other way round, by table. Empty when there was no
-      live database, or its rows could not be counted.
+      live database, or its rows were not counted, see RV(tables).
   returned: always
   type: dict
   sample:
@@ -471,7 +475,9 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.rest
 from ansible_collections.vedfinance.platform.plugins.module_utils._progress import Progress
 
 
-def options_of(params: dict[str, Any]) -> Options:
+def options_of(params: dict[str, Any], diff: bool = False) -> Options:
+    if not params["database"]:
+        raise PlatformError("Option database is empty.", "Name the database.")
     return Options(
         database=params["database"],
         src=params["src"],
@@ -488,7 +494,7 @@ def options_of(params: dict[str, Any]) -> Options:
         keep_previous=Keep.parse(params["keep_previous"], "keep_previous"),
         previous_database=params["previous_database"],
         keep=params["keep"],
-        keep_verified=params["keep_verified"],
+        keep_verified=_count(params["keep_verified"], "keep_verified", 1 if params["keep"] else 0),
         use_verified=params["use_verified"],
         clone_verified=params["clone_verified"],
         force=params["force"],
@@ -496,15 +502,22 @@ def options_of(params: dict[str, Any]) -> Options:
         disk_path=params["disk_path"],
         disk_floor=_bytes(params["disk_floor"], "disk_floor"),
         check_disk=params["check_disk"],
+        diff=diff,
     )
 
 
 def _jobs(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise PlatformError(f"Option jobs is {text!r}.", "Write auto, or a number of connections from 1 on.")
     return int(text)
+
+
+def _count(number: int, option: str, least: int) -> int:
+    if number < least:
+        raise PlatformError(f"Option {option} is {number}.", f"Write a number from {least} on.")
+    return number
 
 
 def _bytes(text: str, option: str) -> int:
@@ -514,8 +527,8 @@ def _bytes(text: str, option: str) -> int:
         raise PlatformError(f"Option {option} is {text!r}, which is no size.", "Write for example 10G.") from None
 
 
-def run(params: dict[str, Any], progress: Progress, check: bool) -> Report:
-    options, server, state = options_of(params), server_of(params), params["state"]
+def run(params: dict[str, Any], progress: Progress, check: bool, diff: bool) -> Report:
+    options, server, state = options_of(params, diff), server_of(params), params["state"]
     if state == "restored":
         return restore(server, options, tools_of(params), progress, check=check)
     if state == "verified":
@@ -582,7 +595,7 @@ def main() -> None:
     require_library(module, "psycopg", HAS_PSYCOPG, PSYCOPG_IMPORT_ERROR)
     with guard(module):
         with ended_with_the_play(), Progress(module.params["progress_file"]) as progress:
-            result = run(module.params, progress, module.check_mode).as_result()
+            result = run(module.params, progress, module.check_mode, module._diff).as_result()
         # Outside, as the watcher of the play writes empty lines.
         module.exit_json(**result)
 

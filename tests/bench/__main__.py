@@ -77,9 +77,10 @@ def table(runs: dict[str, list[Measured]]) -> str:
         base_best, base_median = _seconds(baseline)
         server = min(one.server_cpu for one in found)
         client = min(one.client.cpu for one in found)
+        shown = name.replace("|", "\\|")
         resident = max(one.client.resident for one in found) / _MEGABYTE
         lines.append(
-            f"| {name} | {best:.2f} s | {base_best / best:.2f}x | {median:.2f} s | {base_median / median:.2f}x"
+            f"| {shown} | {best:.2f} s | {base_best / best:.2f}x | {median:.2f} s | {base_median / median:.2f}x"
             f" | {server:.2f} s | {client:.2f} s | {resident:.0f} MB |"
         )
     return "\n".join(lines)

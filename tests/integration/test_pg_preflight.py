@@ -90,7 +90,10 @@ def test_missing_roles(look: Look, school: Live) -> None:
     (not_ours,) = look(added=grants, roles="map", role_map={"ghost": "postgres"}).problems
     assert "belong to postgres" in not_ours
     typo = look(added=grants, roles="map", role_map={"gohst": "postgres", "reader": "nosuch"})
-    assert typo.warnings == ["role_map names gohst, which the dump does not."]
+    assert typo.warnings == [
+        "role_map names gohst, which the dump does not.",
+        "Roles of the dump are replaced: ghost by vedfinance_app, reader by nosuch.",
+    ]
     assert len(typo.problems) == 1
     assert 'CREATE ROLE "nosuch"' in typo.problems[0]
 

@@ -437,6 +437,12 @@ def test_a_table_of_an_extension_has_rows_that_no_dump_holds(academy: Academy, d
     assert named(academy.prove(fewer, dump, "rows"), "rows").detail == "table public.keys has 0 rows, the dump 5"
 
 
+def test_a_table_of_an_extension_that_its_user_may_not_read(academy: Academy, dump: Dump) -> None:
+    script = "CREATE TABLE secret (n int); ALTER EXTENSION plpgsql ADD TABLE secret"
+    proof = academy.prove(academy.copy(script, login=academy.server.superuser), dump)
+    assert proof.holds, proof.failures
+
+
 def test_a_role_that_was_renamed(academy: Academy, dump: Dump) -> None:
     copy = academy.copy()
     renamed = {academy.server.app.user: "postgres", REPORT_ROLE: academy.server.operator.user}
@@ -481,8 +487,15 @@ WATCHER = (
 )
 
 
+STORED_IN_ANOTHER_WAY = (
+    "CREATE ACCESS METHOD another TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE odd (n int) USING another"
+)
+
+
 @pytest.mark.parametrize(
-    ("script", "said"), [(WATCHER, ""), (LYING_INDEX, "index lying is damaged")], ids=["well", "ill"]
+    ("script", "said"),
+    [(WATCHER, ""), (STORED_IN_ANOTHER_WAY, ""), (LYING_INDEX, "index lying is damaged")],
+    ids=["well", "not to be checked", "ill"],
 )
 def test_deep_looks_into_indexes_and_leaves_nothing_behind(
     academy: Academy, dump: Dump, amcheck: bool, script: str, said: str

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.test_pg_restore_interrupted import kill, sessions, wait_for
 from tests.integration.world import Live
-from tests.modules import start_module
+from tests.modules import result_of, run_module, start_module
 
 INDEXED = """
 CREATE TABLE events (id int PRIMARY KEY, kind text, at timestamptz, detail jsonb, code text UNIQUE);
@@ -24,6 +24,7 @@ ALTER TABLE events CLUSTER ON events_at;
 CREATE TABLE "odd.table" ("a.b" int);
 CREATE INDEX "odd.index" ON "odd.table" ("a.b");
 """
+BUILDING = "wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
 DEFERRED = ["public.events;kind", "public.events_at", "public.events_detail", "public.odd.index"]
 
 
@@ -76,16 +77,73 @@ def test_an_interrupted_build_is_finished_by_the_next_run(indexed: tuple[Live, P
         reader.execute("BEGIN; SELECT count(*) FROM events")
         reader.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")
         process = start_module("pg_restore_from_dump", live.arguments(None, state="completed"))
-        wait_for(
-            lambda: sessions(live, "wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'"), "the build"
-        )
+        wait_for(lambda: sessions(live, BUILDING), "the build")
         kill(process)
-        for pid in sessions(live, "query LIKE 'CREATE INDEX CONCURRENTLY%'"):
-            live.administer(f"SELECT pg_terminate_backend({pid})")
+        # The server does not notice that its client is dead, and would go on for hours.
+        (orphan,) = sessions(live, BUILDING)
+        process = start_module("pg_restore_from_dump", live.arguments(None, state="completed"))
+        wait_for(lambda: orphan not in sessions(live, "true"), "the end of the orphan")
+        assert live.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1
         reader.execute("COMMIT")
-    assert live.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1
+    assert sorted(result_of(process)["built_indexes"]) == DEFERRED
+    assert live.content() == before
+
+
+def test_an_index_of_its_name_that_is_another_one_is_not_taken_for_it(indexed: tuple[Live, Path, str]) -> None:
+    live, dump, before = indexed
+    live.restore(dump, defer_indexes="non_unique")
+    live.execute("CREATE INDEX events_at ON events (kind); CREATE INDEX events_detail ON events USING gin (detail)")
+    live.execute("ALTER TABLE events RENAME code TO codex")
+    result = run_module("pg_restore_from_dump", live.arguments(None, state="completed"))
+    assert result["failed"]
+    assert (
+        "another index has this name already: CREATE INDEX events_at ON public.events USING btree (kind)"
+        in result["msg"]
+    )
+    assert result["outstanding_indexes"] == ["public.events_at"]
+    assert sorted(result["built_indexes"]) == sorted(set(DEFERRED) - {"public.events_at"})
+    live.execute("DROP INDEX events_at; ALTER TABLE events RENAME codex TO code")
+    assert live.complete()["built_indexes"] == ["public.events_at"]
+    assert live.content() == before
+
+
+def test_clients_limits_do_not_end_a_build(indexed: tuple[Live, Path, str]) -> None:
+    live, dump, before = indexed
+    live.administer(
+        f"ALTER DATABASE {live.name} SET statement_timeout = '1ms'",
+        f"ALTER DATABASE {live.name} SET default_transaction_read_only = on",
+    )
+    live.restore(dump, defer_indexes="non_unique")
+    assert sorted(live.complete()["built_indexes"]) == DEFERRED
+    live.administer(f"ALTER DATABASE {live.name} RESET ALL")
+    assert live.content() == before
+
+
+def test_a_superuser_builds_as_each_tables_owner(indexed: tuple[Live, Path, str]) -> None:
+    live, _dump, _before = indexed
+    live.execute('ALTER TABLE "odd.table" OWNER TO vedfinance_report', live.server.superuser)
+    live.login = live.login_as(live.server.superuser)
+    dump, before = live.dump(), live.content()
+    live.restore(dump, defer_indexes="non_unique")
     assert sorted(live.complete()["built_indexes"]) == DEFERRED
     assert live.content() == before
+
+
+def test_an_undo_ends_a_completion_and_stands(indexed: tuple[Live, Path, str]) -> None:
+    live, dump, _before = indexed
+    oid = live.oid()
+    live.restore(dump, defer_indexes="non_unique")
+    writer = live.server.connect(live.server.app, live.name)
+    writer.execute("BEGIN; LOCK TABLE events IN ROW EXCLUSIVE MODE")
+    process = start_module("pg_restore_from_dump", live.arguments(None, state="completed"))
+    wait_for(lambda: sessions(live, BUILDING), "the build")
+    live.undo()
+    writer.close()
+    result = result_of(process)
+    assert result["failed"]
+    assert "an undo" in result["msg"]
+    assert live.oid() == oid
+    assert live.complete()["changed"] is False
 
 
 def test_a_table_that_was_dropped_since_is_no_error(indexed: tuple[Live, Path, str]) -> None:

@@ -211,6 +211,30 @@ def test_a_second_run_changes_nothing_unless_rows_are_lacking_or_forced(school: 
     assert school.value("SELECT count(*) FROM enrollments") == 100
 
 
+def test_a_second_run_that_cannot_count_does_not_lose_what_was_written(school: Live) -> None:
+    dump = school.dump()
+    school.restore(dump)
+    school.administer(f'ALTER DATABASE "{school.name}" CONNECTION LIMIT 1')
+    with school.server.connect(school.server.app, school.name):
+        state = school.state()
+        planned = school.restore(dump, check=True)
+        assert any("cannot be told" in note for note in planned["notes"])
+        assert "force: true" in school.refuse(dump)["msg"]
+        assert school.state() == state
+    assert school.restore(dump)["changed"] is False
+
+
+def test_no_more_connections_are_used_than_are_left(school: Live) -> None:
+    dump = school.dump()
+    school.administer(f"ALTER ROLE {school.server.settings.operator_user} CONNECTION LIMIT 7")
+    try:
+        plan = school.restore(dump, jobs="40")["plan"]
+    finally:
+        school.administer(f"ALTER ROLE {school.server.settings.operator_user} CONNECTION LIMIT -1")
+    assert plan["jobs"] == 3
+    assert "only 3 connections are left" in plan["jobs_from"]
+
+
 @pytest.mark.parametrize("keep", [0, 1])
 def test_no_more_databases_are_kept_than_asked_for(broken: Broken, keep: int) -> None:
     school, dump, _before = broken
@@ -311,6 +335,11 @@ def test_the_least_rights_that_the_documentation_names_are_enough(broken: Broken
         assert result["previous_database"] in school.family()
         school.verify(dump, keep=True, check_disk=False)
         assert school.restore(dump, force=True, check_disk=False)["plan"]["verified_database"]
+        assert school.undo()["changed"] is True
+        deferred = school.restore(dump, force=True, check_disk=False, defer_indexes="non_unique")
+        assert school.complete()["built_indexes"] == deferred["outstanding_indexes"] == ["public.enrollments_since"]
+        assert school.content() == before
+        assert school.clean(keep_previous=0)["changed"] is True
     finally:
         school.drop()
         school.create()

@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from ansible_collections.vedfinance.platform.plugins.module_utils._hangup import HungUp
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres import connect
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.restore import swap
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.restore import engine, swap
 
 from tests.integration.world import SCHOOL_ROWS, Live
 from tests.modules import result_of
@@ -245,6 +246,52 @@ def test_the_connection_breaks_at_the_commit(braked: Broken, monkeypatch: pytest
     else:
         assert "was rolled back" in live.refuse(dump)["msg"]
         assert live.state() == state
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_ended_by_hand_at_the_commit(braked: Broken, monkeypatch: pytest.MonkeyPatch, committed: bool) -> None:
+    """What is told is what happened, whichever of the two was faster."""
+    live, dump, before = braked
+    state = live.state()
+    run = connect.Session.run
+
+    def end_at_commit(session: connect.Session, statement: str | bytes, parameters: Any = None) -> str:
+        if statement == "COMMIT" and len(sessions(live, SWAPPING)) == 1:
+            if committed:
+                run(session, statement)
+            raise HungUp("SIGTERM")
+        return run(session, statement, parameters)
+
+    monkeypatch.setattr(connect.Session, "run", end_at_commit)
+    if committed:
+        result = live.restore(dump)
+        assert (result["changed"], result["live_untouched"]) == (True, False)
+        assert live.content() == before
+    else:
+        assert "Ended before the work was done" in live.refuse(dump)["msg"]
+        assert live.state() == state
+
+
+def test_no_connection_is_needed_once_the_swap_is_committed(braked: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is full again at once does not make a failure of it."""
+    live, dump, before = braked
+    swapped = swap.swap
+
+    def crowded(*arguments: Any) -> swap.Swapped:
+        done = swapped(*arguments)
+        live.administer(f"ALTER ROLE {live.server.settings.operator_user} CONNECTION LIMIT 0")
+        return done
+
+    monkeypatch.setattr(engine, "swap", crowded)
+    try:
+        result = live.restore(dump)
+    finally:
+        live.administer(f"ALTER ROLE {live.server.settings.operator_user} CONNECTION LIMIT -1")
+    assert result["live_untouched"] is False
+    assert any("could not be counted" in note for note in result["notes"])
+    assert any("state: completed" in note for note in result["notes"])
+    assert live.content() == before
+    assert live.complete()["changed"] is True
 
 
 # -- others at the same time -------------------------------------------------------------------------------------

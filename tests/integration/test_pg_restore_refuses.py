@@ -181,6 +181,10 @@ def test_the_database_that_one_is_connected_to(school: Live, dump: Path) -> None
     assert "name another database" in school.refuse(dump, login_db=school.name)["msg"]
 
 
+def test_a_template_of_the_server(school: Live, dump: Path) -> None:
+    assert "template1 is a template" in school.refuse(dump, database="template1", check=True)["msg"]
+
+
 def test_a_name_that_postgresql_would_cut_off(school: Live, dump: Path) -> None:
     assert "too long" in school.refuse(dump, database="x" * 50, owner=school.server.settings.app_user)["msg"]
 

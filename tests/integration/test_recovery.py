@@ -20,6 +20,7 @@ import pytest
 
 from lab.postgres import PROCESS as POSTGRES
 from tests.conftest import ROOT
+from tests.modules import result_of, start_module
 from tests.recovery import (
     BRISK,
     DATABASE,
@@ -111,6 +112,36 @@ def _ensure_recovered(lab: RecoveryLab) -> None:
         lab.mend()
         lab.destroy("data-loss")
         lab.play(RECOVER, *BRISK).succeeded()
+
+
+def _deferred(lab: RecoveryLab, _folder: Path) -> tuple[Rescued, set[str], set[str]]:
+    rescued = _rescue(("-e", "disaster_recovery_defer_indexes=non_unique"), lab, _folder)
+    return rescued, _indexes(lab, DATABASE), _indexes(lab, EXPECTED)
+
+
+def _indexes(lab: RecoveryLab, database: str) -> set[str]:
+    with lab.server.connect(database=database) as connection:
+        return {
+            str(row[0]) for row in connection.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        }
+
+
+def _warm(lab: RecoveryLab, _folder: Path) -> tuple[str, Rescued]:
+    lab.mend()
+    lab.destroy("data-loss")
+    before, kept = lab.look(), _kept_verified(lab)
+    play = lab.play(RECOVER, *BRISK, "-e", '{"disaster_recovery_checks": []}')
+    return kept, Rescued(play, before, lab.look(), lab.content(EXPECTED))
+
+
+def _kept_verified(lab: RecoveryLab) -> str:
+    settings = lab.server.settings
+    arguments = {
+        "database": DATABASE, "src": str(lab.stable_dump), "state": "verified", "keep": True,
+        "login_host": settings.host, "login_port": settings.port, "client_bin_dir": settings.bin,
+        "login_user": lab.server.operator.user, "login_password": lab.server.operator.password,
+    }  # fmt: skip
+    return str(result_of(start_module("pg_restore_from_dump", arguments))["verified_database"])
 
 
 @dataclass(frozen=True)
@@ -315,6 +346,8 @@ LIVES: tuple[dict[str, Journey], ...] = (
         "dropped-database": lambda lab, folder: _recovery_of_a_fresh_lab(
             "dropped-database", lab, folder, *BY_FULL_NAME
         ),
+        "deferred": _deferred,
+        "warm": _warm,
         "invariant": partial(_rescue, ("-e", FALSE_INVARIANT)),
         "bad release": partial(_rescue, IMPATIENT, prepare=lambda lab: lab.deploy("lab/api:1.5.0-fail")),
         "release that never runs": partial(_rescue, IMPATIENT, prepare=_never_runs),
@@ -464,6 +497,38 @@ def test_wrong_values_after_a_recovery_are_no_success_and_only_a_person_restores
     assert seen.broken.live
     assert seen.broken.live.oid == seen.before.live.oid
     assert seen.broken.service == IN_SERVICE
+
+
+@journey("deferred")
+def test_indexes_that_were_left_for_later_are_built_when_the_api_serves(
+    seen: tuple[Rescued, set[str], set[str]],
+) -> None:
+    recovered, found, wanted = seen
+    text = recovered.play.succeeded().text
+    assert found == wanted
+    entry = recovered.after.journal[-1]
+    assert entry["outcome"] == "succeeded"
+    assert entry["built_indexes"]
+    assert entry["outstanding_indexes"] == []
+    for told in ("enforce nothing are built last", f"{len(entry['built_indexes'])} built while the API served"):
+        assert told in text
+    assert recovered.after.live
+    assert same_as_dump(recovered.after.live.content, recovered.dumped)
+
+
+@journey("warm")
+def test_a_verified_database_takes_over_by_the_swap_alone(seen: tuple[str, Rescued]) -> None:
+    kept, recovered = seen
+    text, entry = recovered.play.succeeded().text, recovered.after.journal[-1]
+    assert entry["verified_database"] == kept
+    assert "load" not in entry["seconds"]
+    for told in (f"{kept} takes over", "no copy is made", "only the swap", "closed since"):
+        assert told in text
+    assert re.search(r"public\.savings_goals +0 -> \d", text)
+    assert set(recovered.after.databases) == {DATABASE, entry["previous_database"]}
+    assert recovered.after.live
+    assert same_as_dump(recovered.after.live.content, recovered.dumped)
+    assert recovered.after.service == IN_SERVICE
 
 
 @journey("undo")

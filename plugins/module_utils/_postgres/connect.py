@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 APPLICATION_NAME = "vedfinance.platform"
 # Seconds to wait for a connection that only shall cancel what another does.
 _CANCEL_TIMEOUT = 3
+# What a role or a database limits for its everyday clients would end a long load, or the lock that guards it. Given at
+# the start of a session, so that RESET keeps them off too.
+_NO_LIMITS = " ".join(
+    f"-c {name}=0" for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+)
+_NEWER_LIMITS = ((140000, "idle_session_timeout"), (170000, "transaction_timeout"))
 # COPY data are handed on in pieces of about this size.
 _PIECE = 1 << 18
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -116,12 +122,17 @@ class Server:
                 application_name=f"{APPLICATION_NAME} {purpose}".strip(),
                 client_encoding="utf8",
                 autocommit=True,
+                options=_NO_LIMITS,
                 **_NOTICE_LOSS,
                 **vars(self.tls),
             )
         except psycopg.Error as error:
             raise _connection_failed(self, name, error) from None
-        return Session(self, connection, name)
+        session = Session(self, connection, name)
+        for since, limit in _NEWER_LIMITS:
+            if session.server_version >= since:
+                session.run(f"SET {limit} TO 0")
+        return session
 
 
 def _is_socket(host: str | None) -> bool:
@@ -139,6 +150,8 @@ def _connection_failed(server: Server, database: str, error: psycopg.Error) -> S
         hint = "Is PostgreSQL running there? Check login_host, login_port and login_unix_socket, or container."
     elif "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
         hint = "Check login_user and login_password, and pg_hba.conf of the server."
+    elif "too many" in said or "connection slots" in said:
+        hint = "End sessions that nobody needs, or raise the limit that is named."
     elif "does not exist" in said:
         hint = "Check the names of the role and of the database (login_user, login_db)."
     else:

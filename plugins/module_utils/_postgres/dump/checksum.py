@@ -6,8 +6,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-crc32: Callable[..., int]
 try:
-    from isal.isal_zlib import crc32
+    from isal import isal_zlib
 except ImportError:
-    crc32 = zlib.crc32
+    HAS_ISAL = False
+else:
+    HAS_ISAL = True
+
+crc32: Callable[..., int] = isal_zlib.crc32 if HAS_ISAL else zlib.crc32

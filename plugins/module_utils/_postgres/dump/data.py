@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .model import CORRUPT, UNREADABLE, Dump, DumpRejected
-from .reader import CopyData, Reader
 from .script import Bulk, Rows
 from .source import CHUNK, Bytes, Source, Tools, listing
 
@@ -94,9 +93,26 @@ def entries(path: str, tools: Tools) -> list[Entry]:
     return [Entry(int(line.group(1)), line.group(2), line.group(3)) for line in found if line]
 
 
-def table_data(path: str, tools: Tools, entry: Entry) -> Bytes:
-    """The rows of one entry, by a pg_restore of its own: the same bytes that the judge saw in its COPY block."""
+def table_data(path: str, tools: Tools, entry: Entry, block: Rows) -> Bytes:
+    """The rows of one entry, by a pg_restore of its own: the same bytes that the judge saw in its COPY block.
+
+    What stands before the rows is passed over, and their number is known, so none of them is looked at.
+    """
     script = Source(path, tools, ("--data-only",), only=entry.dump_id, hashing=False).plain()
-    for event in Reader(script):
-        if isinstance(event, CopyData):
-            yield event.data
+    wanted, left = block.statement + b";\n", block.end - block.begin
+    head = b""
+    try:
+        for chunk in script:
+            if wanted:
+                head += chunk
+                at = head.find(wanted)
+                if at < 0:
+                    continue
+                chunk, wanted = head[at + len(wanted) :], b""
+            if piece := chunk[:left]:
+                left -= len(piece)
+                yield piece
+            if not left:
+                return
+    finally:
+        script.close()

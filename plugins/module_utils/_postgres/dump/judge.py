@@ -31,7 +31,16 @@ from .model import (
 from .reader import Comment, CopyData, CopyEnd, CopyStart, MetaCommand, Place, Reader, Statement, copy_target, in_utf8
 from .script import Bulk, Rows, Script, Step
 from .source import Source, Tools
-from .statements import BULK_FUNCTIONS, DATABASES_OWN, Phase, Understood, role_changed, target_table, understand
+from .statements import (
+    BULK_FUNCTIONS,
+    DATABASES_OWN,
+    Phase,
+    Understood,
+    only_literals,
+    role_changed,
+    target_table,
+    understand,
+)
 
 if TYPE_CHECKING:
     from ..._progress import Progress
@@ -148,7 +157,7 @@ class _Judge:
                 self._meta_command(event)
             else:
                 self._require_open(event.place)
-                self._table = self._statement(event, reader.encoding)
+                self._table = self._statement(event, reader)
 
     def _comment(self, comment: Comment) -> None:
         text = comment.text.rstrip()
@@ -202,12 +211,12 @@ class _Judge:
         if self._seen_trailer:
             raise DumpRejected(CORRUPT, "something follows the end of the dump: two dumps in one file?", str(place))
 
-    def _statement(self, event: Statement | CopyStart, encoding: str) -> TableData | None:
+    def _statement(self, event: Statement | CopyStart, reader: Reader) -> TableData | None:
         if not self._seen_header:
             raise DumpRejected(
                 NOT_A_DUMP, "SQL stands where pg_dump's own header should: this is no dump of pg_dump", str(event.place)
             )
-        text = in_utf8(event.text, encoding)
+        text = in_utf8(event.text, reader.encoding)
         if isinstance(event, CopyStart):
             if self._became is not None:
                 raise role_changed(str(self._became))
@@ -223,6 +232,8 @@ class _Judge:
         understood = self._insert(text) or understand(
             text, str(event.place), self._catalogue, self._owners, self._roles
         )
+        if understood.phase is Phase.INSERT and not only_literals(text, reader.conforming):
+            raise DumpRejected(RUNS_PROGRAM, "INSERT computes its values, which pg_dump never writes", str(event.place))
         if understood.phase is Phase.INSERT and understood.table is not None:
             name = str(understood.table)
             data = self._data.setdefault(name, TableData(name))

@@ -55,8 +55,8 @@ _BACKSLASHES_BEFORE_BREAK = re.compile(rb"\\+\n")
 _CONFORMING = re.compile(rb"set\s+standard_conforming_strings\s*(?:=|to)\s*'?(on|off|true|false)'?\s*$", re.IGNORECASE)
 _CLIENT_ENCODING = re.compile(rb"set\s+client_encoding\s*(?:=|to)\s*'([^']*)'\s*$", re.IGNORECASE)
 # In these encodings the second byte of a character may be a quote or a backslash; PostgreSQL itself allows them only
-# on the client's side, and pg_dump writes them only when told to.
-_UNSAFE_ENCODINGS = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "JOHAB", "GB18030"}
+# on the client's side, and pg_dump writes them only when told to. Python has nothing for the last one.
+_UNSAFE_ENCODINGS = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "JOHAB", "GB18030", "EUC_TW"}
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Reader:
         self._counted_to = 0
         self._ended = False
         self.encoding = "UTF8"
-        self._conforming = True
+        self.conforming = True
 
     def __iter__(self) -> Iterator[Event]:
         while self._skip_space():
@@ -297,7 +297,7 @@ class Reader:
             return
         conforming = _CONFORMING.match(text)
         if conforming:
-            self._conforming = conforming.group(1).lower() in (b"on", b"true")
+            self.conforming = conforming.group(1).lower() in (b"on", b"true")
         encoding = _CLIENT_ENCODING.match(text)
         if encoding:
             self.encoding = encoding.group(1).decode("ascii", "replace").upper()
@@ -324,7 +324,7 @@ class Reader:
                 raise self._cut(place, what)
 
     def _string_has_escapes(self, quote: int) -> bool:
-        if not self._conforming:
+        if not self.conforming:
             return True
         before = self._buffer[max(0, quote - 2) : quote]
         return before[-1:] in (b"e", b"E") and not re.match(_WORD, before[-2:-1])
@@ -404,6 +404,8 @@ class Reader:
                 # Every line break is a row here: no need to count them again.
                 self._line += lines
                 self._counted_to = end
+            if b"\0" in piece:
+                raise DumpRejected(CORRUPT, f"a zero byte in the data of table {copy_target(statement)}", str(place))
             if piece:
                 rows += lines
                 end_offset += len(piece)
@@ -502,7 +504,7 @@ def in_utf8(text: bytes, encoding: str) -> bytes:
 def codec_of(encoding: str) -> str:
     """Python's name of an encoding of PostgreSQL's."""
     try:
-        return codecs.lookup(re.sub("^WIN", "CP", encoding)).name
+        return codecs.lookup(re.sub("^KOI8", "KOI8-", re.sub("^WIN", "CP", encoding))).name
     except LookupError:
         return "utf-8"
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from .model import LEAVES_DATABASE, RUNS_PROGRAM, UNKNOWN_STATEMENT, UNSUPPORTED, Catalogue, DumpRejected
 
@@ -64,6 +65,14 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT_EDGE = re.compile(rb"/\*|\*/")
+# A doubled quote ends one string and begins the next, which comes to the same; not so behind a backslash.
+_ESCAPED = rb"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'"
+_STRING = re.compile(rb"[eE]" + _ESCAPED + rb"|'[^']*'", re.DOTALL)
+_STRING_WITH_ESCAPES = re.compile(_ESCAPED, re.DOTALL)
+_TO_VALUES = re.compile(rb"""(?:"[^"]*"|[^"'])*?\bvalues\b""", re.IGNORECASE)
+_AROUND_LITERALS = b" \t\r\n(),.+-0123456789"
+# The last are the beginnings of strings, and exponents.
+_LITERAL_WORDS = re.compile(rb"(?:VALUES|NULL|DEFAULT|true|false|[eEbBxX])*(?:ONCONFLICTDONOTHING)?", re.IGNORECASE)
 # Enough for every head that is looked at; column lists and role lists are read to their end.
 _HEAD = 16
 
@@ -91,6 +100,9 @@ _WITHOUT_SCHEMA = {
     "procedural language", "publication", "rule", "schema", "server", "transform", "trigger", "trusted language",
     "trusted procedural language", "unique index", "user mapping",
 }  # fmt: skip
+_FIRST_WORDS = {kind.split(" ", 1)[0] for kind in _CREATES}
+_ALTERS = (_FIRST_WORDS - {"user"}) | {"large"}
+_DROPS = _FIRST_WORDS | {"subscription"}
 _CLUSTER_WIDE = {"database", "role", "user", "group", "tablespace", "system"}
 _SETTINGS = {
     "check_function_bodies", "client_encoding", "client_min_messages", "default_table_access_method",
@@ -98,6 +110,8 @@ _SETTINGS = {
     "idle_session_timeout", "lock_timeout", "row_security", "search_path", "standard_conforming_strings",
     "statement_timeout", "transaction_timeout", "xmloption",
 }  # fmt: skip
+# The role that every owner of a database is in that database; pg_dump --schema=public says so of the schema.
+_WHOEVER_OWNS_IT = "pg_database_owner"
 # A superuser's session becomes the owner before it loads; nothing in the dump may turn it back.
 _WHO_AND_HOW = {"role", "authorization", "session_authorization", "transaction"}
 _CONSTRAINT_KINDS = {"primary": "primary key", "unique": "unique", "foreign": "foreign key", "check": "check"}
@@ -334,6 +348,27 @@ def _insert(cursor: _Cursor, text: bytes, place: str, schema: str) -> Understood
     return Understood(Phase.INSERT, "insert", table=target_table(text, schema))
 
 
+def only_literals(insert: bytes, conforming: bool) -> bool:
+    """Whether the rows of an INSERT are numbers, strings and the like, as pg_dump writes them, and call no function.
+
+    :param conforming: whether a backslash in a string without an E before it is only a backslash.
+    """
+    at = insert.find(b" VALUES")
+    if at < 0 or insert.count(b'"', 0, at) % 2:
+        found = _TO_VALUES.match(insert)
+        at = found.end() if found else 0
+    rest = (_STRING if conforming else _STRING_WITH_ESCAPES).sub(b"", insert[at:])
+    # In a comment, a quote would begin no string.
+    if b"--" in rest:
+        return False
+    return _only_known_words(rest.translate(None, _AROUND_LITERALS))
+
+
+@lru_cache(maxsize=1000)
+def _only_known_words(words: bytes) -> bool:
+    return _LITERAL_WORDS.fullmatch(words) is not None
+
+
 def _select(cursor: _Cursor, place: str) -> Understood:
     # pg_dump 18 writes statistics as SELECT * FROM pg_restore_…_stats().
     if cursor.token is not None and cursor.token.value == "*":
@@ -402,13 +437,13 @@ def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, role
         # So pg_dump --clean cuts the ties of a view before it drops it.
         return Understood(Phase.CLEAN, kind, name)
     if name is not None:
-        _note_created(kind, name, cursor, catalogue, roles)
+        _note_created(kind, name, cursor, place, catalogue, roles)
     return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, kind, name)
 
 
-def _note_created(kind: str, name: Name, cursor: _Cursor, catalogue: Catalogue, roles: set[str]) -> None:
+def _note_created(kind: str, name: Name, cursor: _Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> None:
     if kind in ("table", "foreign table"):
-        _note_table(name, cursor, catalogue)
+        _note_table(name, cursor, place, catalogue)
     elif kind in ("function", "procedure", "aggregate"):
         catalogue.functions[str(name)] = catalogue.functions.get(str(name), 0) + 1
     elif kind in ("view", "materialized view"):
@@ -432,7 +467,7 @@ def _note_created(kind: str, name: Name, cursor: _Cursor, catalogue: Catalogue, 
         catalogue.extensions.add(name.name)
 
 
-def _note_table(table: Name, cursor: _Cursor, catalogue: Catalogue) -> None:
+def _note_table(table: Name, cursor: _Cursor, place: str, catalogue: Catalogue) -> None:
     columns: list[str] = []
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
@@ -444,7 +479,7 @@ def _note_table(table: Name, cursor: _Cursor, catalogue: Catalogue) -> None:
     catalogue.tables[str(table)] = tuple(columns)
     clause = cursor.until("partition", "as")
     if clause == "as":
-        raise DumpRejected(RUNS_PROGRAM, f"CREATE TABLE {table} AS runs a query, which pg_dump never writes")
+        raise DumpRejected(RUNS_PROGRAM, f"CREATE TABLE {table} AS runs a query, which pg_dump never writes", place)
     if clause:
         catalogue.partitioned.add(str(table))
 
@@ -476,15 +511,26 @@ def _alter(
     kind = what.value if what is not None and what.kind == "word" else ""
     if kind in _CLUSTER_WIDE:
         raise _leaves(f"ALTER {kind.upper()}", place)
+    if kind not in _ALTERS:
+        raise DumpRejected(UNKNOWN_STATEMENT, f"pg_dump never writes ALTER {kind.upper() or '?'}", place)
     if kind == "default":
         return _default_privileges(cursor, roles)
+    if kind == "domain":
+        cursor.skip("if", "exists")
+        domain = cursor.named()
+        if cursor.skip("drop"):
+            return Understood(Phase.CLEAN, "drop constraint", domain)
     if kind == "table":
         cursor.skip("if", "exists", "only")
         table = cursor.named()
         if table is not None and cursor.skip("add"):
             return _add_constraint(cursor, text, table, catalogue)
         if table is not None and cursor.skip("drop"):
+            if not cursor.skip("constraint"):
+                raise DumpRejected(UNKNOWN_STATEMENT, "pg_dump never drops a part of a table but a constraint", place)
             return Understood(Phase.CLEAN, "drop constraint", table)
+        if cursor.skip("force"):
+            return Understood(Phase.IN_ORDER, "force row level security", table)
         if cursor.skip("alter"):
             cursor.skip("column")
             cursor.name()
@@ -494,7 +540,7 @@ def _alter(
     found = re.search(rb'\sowner\s+to\s+("(?:[^"]|"")*"|[^\s;]+)\s*$', text, re.IGNORECASE)
     if found:
         owner = next(tokens(found.group(1)), None)
-        if owner is not None:
+        if owner is not None and owner.value != _WHOEVER_OWNS_IT:
             owners.add(owner.value)
             roles.add(owner.value)
     return Understood(Phase.IN_ORDER, f"alter {kind}")
@@ -591,4 +637,6 @@ def _drop(cursor: _Cursor, place: str) -> Understood:
         return Understood(Phase.CLEAN, "drop user mapping")
     if kind in _CLUSTER_WIDE:
         raise _leaves(f"DROP {kind.upper()}", place)
+    if kind not in _DROPS:
+        raise DumpRejected(UNKNOWN_STATEMENT, f"pg_dump never writes DROP {kind.upper() or '?'}", place)
     return Understood(Phase.CLEAN, f"drop {kind}")

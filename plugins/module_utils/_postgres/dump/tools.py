@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from typing import IO, Any
 from .model import UNREADABLE, DumpRejected
 
 CHUNK = 1 << 18
+# Python 3.9 has no name for it.
+_F_SETPIPE_SZ = 1031
 
 Bytes = Generator[bytes, None, None]
 
@@ -94,6 +97,7 @@ def piped(
     stdout, stderr = process.stdout, process.stderr
     if stdout is None or stderr is None:
         raise RuntimeError(f"{command[0]} was started without pipes")
+    _widen(stdout)
     feeder = None if given is None or process.stdin is None else _Feeder(given, process.stdin, process.kill, to_the_end)
     complaints = _Collector(stderr)
     finished = False
@@ -116,6 +120,12 @@ def piped(
         raise feeder.error
     if process.returncode != 0:
         raise rejected(complaints.text)
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """A pipe of 64 kB has both ends wait for each other all the time; one that cannot be wider works all the same."""
+    with suppress(OSError):
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, 4 * CHUNK)
 
 
 class _Feeder(threading.Thread):

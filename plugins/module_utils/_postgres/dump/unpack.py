@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -37,6 +38,8 @@ _MAGIC = (
     (b"-----BEGIN AGE ENCRYPTED FILE-----", "age"),
     (b"-----BEGIN PGP MESSAGE-----", "gpg"),
 )
+# A frame without data, which pzstd writes first.
+_ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 #: Packed by programs that nobody uses for dumps; told by name, as "binary" would not help.
 FOREIGN = ((b"\x04\x22\x4d\x18", "lz4"), (b"PK\x03\x04", "zip"), (b"7z\xbc\xaf\x27\x1c", "7z"))
 # The beginnings of an encrypted OpenPGP message: a session key, by public key or by passphrase.
@@ -51,6 +54,8 @@ def layer_of(head: bytes) -> str | None:
     for magic, layer in _MAGIC:
         if head.startswith(magic):
             return layer
+    if _ZSTD_SKIPPABLE.match(head):
+        return "zstd"
     return "gpg" if _is_openpgp(head) else None
 
 

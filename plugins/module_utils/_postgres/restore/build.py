@@ -13,10 +13,13 @@ from ..dump.model import Dump
 from ..dump.source import Tools
 from . import database as databases
 from .load import Loaded, Loader
+from .mark import Origin
+from .plan import Outstanding
 from .planning import Planned
 from .proof import Proof, prove
 from .report import Options, Report
 from .roles import Renaming, create_roles, mapping_for
+from .warm import origin_for
 
 
 class Builder:
@@ -29,19 +32,23 @@ class Builder:
         self._report = report
         self._progress = progress
 
-    def build(self, session: Session, planned: Planned, dump: Dump, *, defer_indexes: bool) -> Loaded:
-        """Create, load, prove. Whoever calls this holds :meth:`discarded_on_failure` around it."""
+    def build(self, session: Session, planned: Planned, dump: Dump, *, swaps: bool) -> tuple[list[Outstanding], Origin]:
+        """Create, load, prove. Whoever calls this holds :meth:`discarded_on_failure` around it.
+
+        :param swaps: a database that takes over at once gets quick statistics, and its indexes as the options say.
+        :returns: the indexes that were left out, and what the new database shall say of itself.
+        """
         report, staging, properties = self._report, planned.staging, planned.properties
         if planned.preflight.missing_roles and self._options.roles == "create":
             create_roles(session, planned.preflight.missing_roles)
-            report.note(f"Created the roles {', '.join(planned.preflight.missing_roles)}, without login or password.")
         with report.phase("create"):
             databases.create(session, staging, properties)
         renaming = self._renaming(planned, dump)
         loader = Loader(
             self._server, staging, dump, self._tools,
             owner=properties.owner, superuser=planned.preflight.superuser, jobs=planned.jobs,
-            defer_indexes=defer_indexes, progress=self._progress, renaming=renaming,
+            defer_indexes=swaps and self._options.defer_indexes, quick_statistics=swaps,
+            progress=self._progress, renaming=renaming,
         )  # fmt: skip
         with report.phase("load"):
             loaded = loader.load()
@@ -52,7 +59,9 @@ class Builder:
         with report.phase("verify"):
             self._progress.begin("verify")
             self._prove(session, planned, dump, loaded, renaming)
-        return loaded
+        took = report.seconds["create"] + report.seconds["load"] + report.seconds["verify"]
+        mapping = renaming.mapping if renaming is not None else {}
+        return loaded.outstanding, origin_for(dump, planned.subject.file, self._options, mapping, took)
 
     def _renaming(self, planned: Planned, dump: Dump) -> Renaming | None:
         if self._options.roles != "map":

@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..._errors import PlatformError
 from ..._progress import Progress
-from ..connect import Server, Session, quote
+from ..connect import Server, ServerError, Session, quote
 from ..dump.model import Catalogue
-from ..dump.statements import Name, understand
+from ..dump.statements import understand
 from . import database as databases
 from .lock import COMPLETION, exclusive
 from .mark import Origin, mark, origin_of
+from .plan import sql_name
 from .report import Options, Report
+from .roles import located
 
 _CREATE_INDEX = re.compile(r"create\s+index\s+", re.IGNORECASE)
+_PURPOSE = "complete"
+_UNDEFINED_COLUMN = "42703"
 
 
 def complete(server: Server, options: Options, progress: Progress, *, check: bool) -> Report:
@@ -30,8 +36,8 @@ def complete(server: Server, options: Options, progress: Progress, *, check: boo
         else:
             with exclusive(server, options.database, COMPLETION, options.lock_timeout) as session:
                 origin = _plan(session, report)
-                if origin is not None and origin.outstanding:
-                    _build(server, session, report, origin, progress)
+                if origin is not None and report.changed:
+                    _build(server, report, origin, progress)
     return report
 
 
@@ -40,36 +46,82 @@ def _plan(session: Session, report: Report) -> Origin | None:
         raise PlatformError(f"Database {report.database} does not exist.", "Check the option database.")
     origin = origin_of(session, report.database)
     report.outstanding_indexes = [str(one["index"]) for one in origin.outstanding] if origin is not None else []
-    report.changed = bool(report.outstanding_indexes)
-    report.msg = f"{report.database} has all of its indexes."
+    report.changed = origin is not None and (origin.quick_statistics or bool(origin.outstanding))
+    report.msg = f"{report.database} has all of its indexes and statistics."
     if report.changed:
-        report.msg = f"Would build {len(report.outstanding_indexes)} indexes of {report.database}."
+        report.msg = (
+            f"Would build {len(report.outstanding_indexes)} indexes of {report.database} and renew its statistics."
+        )
         report.diff = {"before": "", "after": "".join(f"index {name}\n" for name in report.outstanding_indexes)}
     return origin
 
 
-def _build(server: Server, session: Session, report: Report, origin: Origin, progress: Progress) -> None:
-    properties = databases.read_properties(session, report.database)
-    superuser = session.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-    progress.begin("complete", len(origin.outstanding), "indexes")
-    with report.phase("complete"), server.connect(report.database, "complete") as inside:
-        inside.run("SET maintenance_work_mem TO '256MB'")
-        if superuser:
-            inside.run(f"SET ROLE {quote(properties.owner)}")
-        outstanding = list(origin.outstanding)
-        while outstanding:
-            one = outstanding[0]
+def _build(server: Server, report: Report, planned: Origin, progress: Progress) -> None:
+    progress.begin("complete", len(planned.outstanding), "indexes")
+    with report.phase("complete"), _inside(server, report.database) as (session, name):
+        origin = origin_of(session, name)
+        if origin is None or origin.sha256 != planned.sha256:
+            raise PlatformError(f"{report.database} has just been replaced by another database.", "Run it again.")
+        # With the lock held, whoever builds here is left over from a killed run, and would finish in our way.
+        session.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = current_setting('application_name') AND usename = current_user"
+            " AND pid <> pg_backend_pid()"
+        )
+        failures = []
+        report.live_untouched = False
+        for one in origin.outstanding:
             progress.doing(str(one["index"]))
-            _build_one(inside, one, report)
-            outstanding.pop(0)
+            try:
+                _build_one(session, one, report)
+            except PlatformError as error:
+                if session.lost:
+                    raise PlatformError(
+                        f"The session in {report.database} was ended while index {one['index']} was built: {error.msg}",
+                        "A restore, an undo and a stop of the server do so. Run it again: it goes on from there.",
+                    ) from None
+                failures.append(f"{one['index']}: {error}")
+                continue
             # Written after each: an interruption costs one index at most.
-            origin = replace(origin, outstanding=tuple(outstanding))
-            mark(inside, report.database, origin)
-            report.outstanding_indexes = [str(left["index"]) for left in outstanding]
+            origin = replace(origin, outstanding=tuple(left for left in origin.outstanding if left != one))
+            mark(session, name, origin)
+            report.outstanding_indexes = [str(left["index"]) for left in origin.outstanding]
             progress.add(1)
-        inside.run("ANALYZE")
-    report.msg = f"Built {len(report.built_indexes)} indexes of {report.database}, while it was in use."
-    progress.end()
+        progress.doing("statistics")
+        _analyze(session, name, origin)
+    if failures:
+        raise PlatformError(
+            f"{len(failures)} of the indexes of {report.database} cannot be built: {' '.join(failures)}",
+            "Everything else is done. Mend the cause, then run it again.",
+        )
+    report.msg = (
+        f"Built {len(report.built_indexes)} indexes of {report.database}, and renewed its statistics, while it was in"
+        " use."
+    )
+
+
+def renew_statistics(server: Server, database: str, origin: Origin) -> None:
+    """Replace the quick statistics that a restored database went live with."""
+    with _inside(server, database) as (session, name):
+        if origin_of(session, name) == origin:
+            _analyze(session, name, origin)
+
+
+def _analyze(session: Session, name: str, origin: Origin) -> None:
+    session.run("ANALYZE")
+    mark(session, name, replace(origin, quick_statistics=False))
+
+
+@contextmanager
+def _inside(server: Server, database: str) -> Iterator[tuple[Session, str]]:
+    """Inside of the live database: when another takes its place, the session ends and can do it no harm.
+
+    Its name is the one that it has in its own encoding, which need not be that of the server's list of databases.
+    """
+    with server.connect(database, _PURPOSE) as session:
+        # Set for the database, it keeps clients from writing, and not whoever was asked for this.
+        session.run("SET default_transaction_read_only TO off")
+        yield session, str(session.value("SELECT current_database()"))
 
 
 def _build_one(session: Session, one: dict[str, Any], report: Report) -> None:
@@ -77,22 +129,51 @@ def _build_one(session: Session, one: dict[str, Any], report: Report) -> None:
     understood = understand(create.encode(), "the mark", Catalogue(), set(), set())
     if understood.name is None or understood.table is None:
         raise PlatformError(f"The mark of {report.database} does not say how index {one['index']} is built.")
-    index, table = _sql_name(understood.name), _sql_name(understood.table)
+    index, table = sql_name(understood.name), sql_name(understood.table)
     if session.value("SELECT to_regclass(%s) IS NULL", (table,)):
         report.note(f"Index {one['index']} was left out for good: table {one['table']} is gone.")
         return
-    for setting in one.get("settings", ()):
-        session.run(setting)
-    if _is_valid(session, index) is False:
-        # What an interrupted build leaves behind is of no use, and costs every write.
-        session.run(f"DROP INDEX CONCURRENTLY {index}")
-    if _is_valid(session, index) is None:
-        session.run(_CREATE_INDEX.sub("CREATE INDEX CONCURRENTLY ", create, count=1))
-    if not _is_valid(session, index):
-        raise PlatformError(f"Index {one['index']} was built and is not valid.", "Run it again: it is built anew.")
-    for statement in dependents:
-        session.run(statement)
+    with _as_owner_of(session, table):
+        for setting in one.get("settings", ()):
+            session.run(setting)
+        if _is_valid(session, index) is False:
+            # What an interrupted build leaves behind is of no use, and costs every write.
+            session.run(f"DROP INDEX CONCURRENTLY {index}")
+        if _is_valid(session, index) is None:
+            try:
+                session.run(_CREATE_INDEX.sub("CREATE INDEX CONCURRENTLY ", create, count=1))
+            except ServerError as error:
+                if error.sqlstate != _UNDEFINED_COLUMN:
+                    raise
+                report.note(f"Index {one['index']} was left out for good: a column of {one['table']} is gone.")
+                return
+        elif not _is_the_same(session, index, table, create):
+            raise PlatformError(
+                f"another index has this name already: {_definition(session, index)}; the dump's is: {create}.",
+                "Rename it, or drop it.",
+            )
+        if not _is_valid(session, index):
+            raise PlatformError(f"Index {one['index']} was built and is not valid.", "Run it again: it is built anew.")
+        for statement in dependents:
+            session.run(statement)
     report.built_indexes.append(str(one["index"]))
+
+
+@contextmanager
+def _as_owner_of(session: Session, table: str) -> Iterator[None]:
+    """A superuser becomes the table's owner, so that what the dump wrote runs with no more rights than that."""
+    owner, becomes = session.rows(
+        "SELECT pg_get_userbyid(relowner), current_setting('is_superuser')::bool"
+        " AND has_schema_privilege(relowner, relnamespace, 'CREATE') FROM pg_class WHERE oid = to_regclass(%s)",
+        (table,),
+    )[0]
+    if becomes:
+        session.run(f"SET ROLE {quote(owner)}")
+    try:
+        yield
+    finally:
+        if becomes and not session.lost:
+            session.run("RESET ROLE")
 
 
 def _is_valid(session: Session, index: str) -> bool | None:
@@ -101,5 +182,31 @@ def _is_valid(session: Session, index: str) -> bool | None:
     return None if found is None else bool(found)
 
 
-def _sql_name(name: Name) -> str:
-    return f"{quote(name.schema)}.{quote(name.name)}" if name.schema else quote(name.name)
+def _definition(session: Session, index: str) -> str:
+    return str(session.value("SELECT pg_get_indexdef(to_regclass(%s))", (index,)))
+
+
+def _is_the_same(session: Session, index: str, table: str, create: str) -> bool:
+    """Whether an index is the one that a statement makes. Another version of PostgreSQL may use other words for it."""
+    found = _definition(session, index)
+    if found == create:
+        return True
+    if not session.value(
+        "SELECT indrelid = to_regclass(%s) FROM pg_index WHERE indexrelid = to_regclass(%s)", (table, index)
+    ):
+        return False
+    session.run("BEGIN")
+    try:
+        session.run(f"CREATE TEMPORARY TABLE probe (LIKE {table}) ON COMMIT DROP")
+        session.run(f"CREATE INDEX probe_index ON pg_temp.probe {_behind_table(create)}")
+        wanted = _definition(session, "pg_temp.probe_index")
+    finally:
+        session.run("ROLLBACK")
+    return _behind_table(found) == _behind_table(wanted)
+
+
+def _behind_table(create: str) -> str:
+    """``USING method (…) …``"""
+    text = create.encode()
+    begin = next((word.begin for word in located(text) if word.token.says("using")), len(text))
+    return text[begin:].decode()

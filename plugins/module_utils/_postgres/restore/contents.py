@@ -24,6 +24,7 @@ _COPY = re.compile(
     rb"""copy\s+(?P<table>(?:"(?:[^"]|"")*"|[^\s("])+)\s*(?:\((?P<columns>.*)\))?\s+from\s+stdin\s*$""",
     re.IGNORECASE | re.DOTALL,
 )
+_QUOTED = re.compile(rb'copy\s+"', re.IGNORECASE)
 _SHOWN = 5
 # While one waits for the server, the other counts; Python itself does no more than one thing at a time.
 _MOST_SESSIONS = 2
@@ -79,6 +80,9 @@ class _Comparison:
         self._statements = {name: next(iter(statements)) for name, statements in _blocks(dump).items()}
         self._tables = {str(table): table for table in stored_tables(session, dump.data)}
         self._ways = _ways_to_write(session)
+        if all(_QUOTED.match(statement) for statement in self._statements.values()):
+            # By pg_dump --quote-all-identifiers, names that are data (regclass) are quoted as well.
+            self._ways = [*({**way, "quote_all_identifiers": "on"} for way in self._ways), *self._ways]
         self._guard = threading.Lock()
         self._problems: dict[str, str] = {}
 

@@ -22,6 +22,11 @@ def cores(session: Session, server: Server) -> tuple[int, str]:
     found, known_from = _cores_of(session, server)
     if found > _MOST:
         found, known_from = _MOST, f"{known_from}, of which {_MOST} are used"
+    return within_connections(session, found, known_from)
+
+
+def within_connections(session: Session, found: int, known_from: str) -> tuple[int, str]:
+    """No more than the connections that are left, and why."""
     free = _connections_left(session)
     if free < found:
         return max(1, free), f"{known_from}, but only {max(free, 0)} connections are left"

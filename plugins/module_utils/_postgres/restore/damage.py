@@ -42,8 +42,9 @@ def find(session: Session) -> list[str]:
             problems += [f"index {shown} is damaged: {line}" for line, *_rest in said if line]
         if session.server_version >= _FIRST_TO_LOOK_AT_TABLES:
             for table, shown in session.rows(
-                "SELECT oid, oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'"
-                " ORDER BY 2"
+                # amcheck knows no other way to store a table.
+                "SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_am a ON a.oid = c.relam"
+                " WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't' ORDER BY 2"
             ):
                 said = _asked(session, f"SELECT msg, blkno FROM {schema}.verify_heapam({table}::regclass)")  # noqa: S608
                 problems += [f"table {shown} is damaged: {line} (block {place[0]})" for line, *place in said]

@@ -101,7 +101,10 @@ def _locale(columns: dict[str, str]) -> dict[str, str]:
     clauses = {"LC_COLLATE": columns["datcollate"], "LC_CTYPE": columns["datctype"]}
     provider = columns.get("datlocprovider", "c")
     locale = columns.get("datlocale") or columns.get("daticulocale")
-    if provider == "i" and locale:
+    if provider == "c" and "datlocprovider" in columns:
+        # Else it would be that of template0, which may be another.
+        clauses["LOCALE_PROVIDER"] = "libc"
+    elif provider == "i" and locale:
         clauses |= {"LOCALE_PROVIDER": "icu", "ICU_LOCALE": locale}
         if columns.get("daticurules"):
             clauses["ICU_RULES"] = columns["daticurules"]
@@ -152,9 +155,10 @@ def open_to_connections(session: Session, name: str) -> None:
     session.run(f"ALTER DATABASE {quote(name)} ALLOW_CONNECTIONS true")
 
 
-def reset_settings(session: Session, name: str) -> None:
-    """Take away the settings that a database has for all roles and for single ones."""
+def reset_properties(session: Session, name: str) -> None:
+    """Take away the comment of a database, and the settings that it has for all roles and for single ones."""
     database = quote(name)
+    session.run(f"COMMENT ON DATABASE {database} IS NULL")
     session.run(f"ALTER DATABASE {database} RESET ALL")
     for role in {role for role, _name, _value in _settings(session, name) if role is not None}:
         with _as_role(session, role):
@@ -175,15 +179,24 @@ def apply_properties(session: Session, name: str, properties: Properties) -> Non
     if properties.grants is not None:
         # Else a login with a grant option of its own would become the grantor.
         with _as_role(session, properties.owner):
-            _grant(session, database, properties.owner, properties.grants)
+            _grant(session, name, properties.owner, properties.grants)
     if properties.comment is not None:
         session.run(f"COMMENT ON DATABASE {database} IS {literal(properties.comment)}")
     session.run(f"ALTER DATABASE {database} CONNECTION LIMIT {properties.connection_limit}")
 
 
-def _grant(session: Session, database: str, owner: str, grants: Iterable[Grant]) -> None:
-    session.run(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
-    session.run(f"REVOKE ALL ON DATABASE {database} FROM {quote(owner)}")
+def effective_grants(properties: Properties) -> frozenset[Grant]:
+    """Its grants, or PostgreSQL's own if they were never changed."""
+    if properties.grants is not None:
+        return properties.grants
+    of_owner = {Grant(properties.owner, privilege, False) for privilege in ("CREATE", "CONNECT", "TEMPORARY")}
+    return frozenset({*of_owner, Grant(None, "CONNECT", False), Grant(None, "TEMPORARY", False)})
+
+
+def _grant(session: Session, name: str, owner: str, grants: Iterable[Grant]) -> None:
+    database = quote(name)
+    for holder in {None, owner, *(grant.grantee for grant in _grants(session, name))}:
+        session.run(f"REVOKE ALL ON DATABASE {database} FROM {'PUBLIC' if holder is None else quote(holder)} CASCADE")
     for grant in sorted(grants, key=lambda one: (one.grantee or "", one.privilege)):
         grantee = "PUBLIC" if grant.grantee is None else quote(grant.grantee)
         option = " WITH GRANT OPTION" if grant.grantable else ""
@@ -239,7 +252,7 @@ def differences(session: Session, name: str, wanted: Properties) -> list[str]:
             ("locale", all(found.locale.get(key) == value for key, value in wanted.locale.items())),
             ("connection limit", found.connection_limit == wanted.connection_limit),
             ("comment", found.comment == wanted.comment),
-            ("grants", found.grants == wanted.grants),
+            ("grants", effective_grants(found) == effective_grants(wanted)),
             ("settings", _compared(found) == _compared(wanted)),
         )
         if not same

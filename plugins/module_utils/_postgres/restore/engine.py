@@ -9,11 +9,12 @@ from functools import partial
 
 from ..._errors import PlatformError
 from ..._progress import Progress
-from ..connect import Server, ServerError, Session
+from ..connect import Server, ServerError, Session, quote
 from ..dump.source import Tools
 from . import database as databases
 from . import warm
 from .build import Builder
+from .complete import renew_statistics
 from .housekeeping import prune, remove_leftovers
 from .lock import RESTORE, exclusive
 from .mark import Origin, mark
@@ -45,19 +46,19 @@ class _Restore:
             subject = self._planner.subject()
             if check:
                 with self._server.connect(purpose="plan") as session:
-                    self._plan(session, subject).preflight.require()
+                    self._plan(session, subject, check=True).preflight.require()
                 return report
             with exclusive(self._server, report.database, RESTORE, self._options.lock_timeout) as session:
                 remove_leftovers(session, report, STAGING)
-                planned = self._plan(session, subject)
+                planned = self._plan(session, subject, check=False)
                 planned.preflight.require()
                 if not report.plan["already_restored"]:
                     self._take_over(session, planned)
         return report
 
-    def _plan(self, session: Session, subject: Subject) -> Planned:
+    def _plan(self, session: Session, subject: Subject, *, check: bool) -> Planned:
         report, planner = self._report, self._planner
-        planned = planner.plan(session, subject)
+        planned = planner.plan(session, subject, counts=check)
         already = planned.already
         report.changed = not report.plan["already_restored"]
         if already is not None and not self._options.force:
@@ -67,7 +68,8 @@ class _Restore:
             )
         else:
             report.msg = planner.would_restore(planned)
-            report.diff = planner.diff(subject)
+            if report.plan["live"]["rows"] is not None:
+                report.diff = planner.diff(subject)
         return planned
 
     def _take_over(self, session: Session, planned: Planned) -> None:
@@ -79,6 +81,9 @@ class _Restore:
                 planned = self._without_verified(session)
         if planned.subject.kept is None:
             self._cold(session, planned)
+        if self._report.previous_database and (planned.subject.kept is None or self._options.diff):
+            # Nobody writes to it any more, and nobody waits for this.
+            self._planner.compare_with(self._report.previous_database, planned.subject)
         prune(session, self._report, self._options)
 
     def _without_verified(self, session: Session) -> Planned:
@@ -94,18 +99,27 @@ class _Restore:
         if subject.dump is None:
             raise ValueError("a cold restore without a judged dump")
         with self._builder.discarded_on_failure(planned.staging):
-            loaded = self._builder.build(session, planned, subject.dump, defer_indexes=options.defer_indexes)
-            took = report.seconds["create"] + report.seconds["load"] + report.seconds["verify"]
-            origin = warm.origin_for(subject.dump, subject.file, options.verify, options.invariants, took)
-            outstanding = tuple(vars(one) for one in loaded.outstanding)
-            mark(session, planned.staging, replace(origin, outstanding=outstanding))
+            outstanding, origin = self._builder.build(session, planned, subject.dump, swaps=True)
+            origin = replace(origin, outstanding=tuple(vars(one) for one in outstanding), quick_statistics=True)
+            mark(session, planned.staging, origin)
             with report.phase("swap"):
                 previous = databases.unused_beside(session, options.database, BEFORE)
                 swapped = swap(self._server, options.database, planned.staging, previous)
-        report.outstanding_indexes = [one.index for one in loaded.outstanding]
+        report.outstanding_indexes = [one.index for one in outstanding]
         self._taken_over(swapped, subject.path)
-        if loaded.outstanding:
-            report.msg += f" {len(loaded.outstanding)} indexes are still to be built: state: completed does it."
+        if outstanding:
+            report.msg += f" {len(outstanding)} indexes are still to be built: state: completed does it."
+        else:
+            self._renew_statistics(origin)
+
+    def _renew_statistics(self, origin: Origin) -> None:
+        """The swap had no need to wait for these. They are no reason to call a restore failed that clients use."""
+        report = self._report
+        try:
+            with report.phase("analyze"):
+                renew_statistics(self._server, report.database, origin)
+        except ServerError as error:
+            report.note(f"The statistics are quick ones still; state: completed renews them. {error.msg}")
 
     # -- from a verified database --------------------------------------------------------------------------------
 
@@ -117,10 +131,10 @@ class _Restore:
                 name = planned.staging
                 clean.enter_context(self._builder.discarded_on_failure(name))
                 with report.phase("clone"):
-                    databases.clone(session, name, kept.name, planned.properties.owner)
+                    _clone(session, name, kept, planned.properties.owner)
             with report.phase("swap"):
                 previous = databases.unused_beside(session, options.database, BEFORE)
-                prepare = partial(_open, name=name, properties=planned.properties, origin=kept.origin)
+                prepare = partial(_open, name=name, properties=planned.properties, kept=kept)
                 swapped = swap(self._server, options.database, name, previous, prepare)
         detail = f"at {kept.origin.at}, by {kept.origin.verify}, and closed since"
         report.proof = [{"name": "verified before", "result": PASSED, "detail": detail}]
@@ -143,15 +157,27 @@ class _CannotBeUsed(PlatformError):
     """A verified database turned out not to do."""
 
 
-def _open(session: Session, *, name: str, properties: databases.Properties, origin: Origin) -> None:
-    """Inside of the swap's transaction: what the live database has become since, and the way in."""
+def _clone(session: Session, name: str, kept: warm.Kept, owner: str) -> None:
     try:
-        databases.reset_settings(session, name)
+        databases.clone(session, name, kept.name, owner)
+    except ServerError as error:
+        raise _CannotBeUsed(f"{kept.name} cannot be copied: {error.msg}") from None
+
+
+def _open(session: Session, *, name: str, properties: databases.Properties, kept: warm.Kept) -> None:
+    """Inside of the swap's transaction: what the live database has become since, and the way in."""
+    if not warm.unchanged(session, kept):
+        raise _CannotBeUsed(f"{kept.name} has been opened since it was verified.")
+    try:
+        session.run(f"ALTER DATABASE {quote(name)} OWNER TO {quote(properties.owner)}")
+        databases.reset_properties(session, name)
+        if databases.read_properties(session, name).grants is not None:
+            properties = replace(properties, grants=databases.effective_grants(properties))
         databases.apply_properties(session, name, properties)
         lacking = databases.differences(session, name, properties)
         if lacking:
             raise _CannotBeUsed(f"{name} could not be given the {', '.join(lacking)} of {properties.taken_from}.")
-        mark(session, name, replace(origin, closed=None, dump_details=None, rows=None))
+        mark(session, name, replace(kept.origin, closed=None, dump_details=None, rows=None))
         databases.open_to_connections(session, name)
     except ServerError as error:
         raise _CannotBeUsed(f"{name} cannot take over: {error.msg}") from None

@@ -25,28 +25,31 @@ def remove_leftovers(session: Session, report: Report, role: str) -> None:
 
 def prune(session: Session, report: Report, options: Options) -> None:
     """After a restore: one that is done is not called failed because an old database cannot be dropped."""
-    for name in _no_longer_kept(session, options):
-        try:
-            databases.drop(session, name)
-        except ServerError as error:
-            report.note(f"{name} should be dropped (keep_previous), and could not be: {error.msg}")
-            continue
-        report.removed_databases.append(name)
-        if name == report.previous_database:
-            report.previous_database = None
+    _drop_all(session, report, _no_longer_kept(session, options), "keep_previous")
+    if report.previous_database in report.removed_databases:
+        report.previous_database = None
     if report.previous_database:
         report.msg += f" The old one is kept as {report.previous_database}."
 
 
+def _drop_all(session: Session, report: Report, names: list[str], option: str) -> None:
+    for name in names:
+        try:
+            databases.drop(session, name)
+        except ServerError as error:
+            report.note(f"{name} should be dropped ({option}), and could not be: {error.msg}")
+            continue
+        report.removed_databases.append(name)
+
+
 def prune_verified(session: Session, report: Report, keep: int) -> None:
     """Drop the verified databases beyond a count, unless a recovery is about to use one."""
-    beyond = warm.all_of(session, report.database)[keep:]
+    others = [name for name in warm.all_of(session, report.database) if name != report.verified_database]
+    beyond = others[keep - 1 :]
     if beyond and not try_lock(session, report.database, RESTORE):
         report.note(f"{', '.join(beyond)} should be dropped (keep_verified), and is left while a restore runs.")
         return
-    for name in beyond:
-        databases.drop(session, name)
-        report.removed_databases.append(name)
+    _drop_all(session, report, beyond, "keep_verified")
 
 
 def clean(server: Server, options: Options, *, check: bool) -> Report:
@@ -59,10 +62,12 @@ def clean(server: Server, options: Options, *, check: bool) -> Report:
         if doomed:
             report.diff = {"before": "".join(f"{name}\n" for name in doomed), "after": ""}
             report.msg = f"{'Would drop' if check else 'Dropped'} {', '.join(doomed)}."
-        report.removed_databases = doomed
-        if not check:
-            for name in doomed:
-                databases.drop(session, name)
+        if check:
+            report.removed_databases = doomed
+            return report
+        for name in doomed:
+            databases.drop(session, name)
+            report.removed_databases.append(name)
     return report
 
 

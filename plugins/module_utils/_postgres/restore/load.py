@@ -240,9 +240,8 @@ class Loader:
                 self._as_login(session, text)
             elif step.understood.phase is Phase.INDEX:
                 self._build(session, text)
-            else:
-                if _CREATE_PUBLIC.match(text):
-                    self._as_login(session, b"DROP SCHEMA public")
+            elif not _CREATE_PUBLIC.match(text):
+                # pg_dump --schema=public says nothing of the grants that every new database has on it.
                 session.run(text)
         except ServerError as error:
             if kind == "comment on extension" and error.sqlstate == _NOT_PERMITTED:
@@ -261,7 +260,7 @@ class Loader:
             session.run(f"SET maintenance_work_mem TO '{self._memory // 1024}kB'")
 
     def _as_login(self, session: Session, statement: bytes) -> None:
-        """Extensions, and the schema public, need the login's own rights."""
+        """Extensions need the login's own rights."""
         if self._role is not None:
             session.run("RESET ROLE")
         session.run(statement)

@@ -23,11 +23,13 @@ class Origin:
     :param at: when it was restored or verified, ISO 8601.
     :param bytes: plain SQL that was loaded, in ``seconds``: the measured throughput of this host.
     :param verify: the level of its proof; ``checks`` are the fingerprints of the SQL invariants that it passed.
+    :param skipped: built-in checks that it was spared; ``roles`` are the names that were given to roles of the dump.
     :param file: the fingerprint of the dump's file, see :func:`.warm.fingerprint`.
     :param closed: of a verified database: the transaction that closed it to all connections.
     :param dump_details: of a verified database: what a result tells of its dump.
     :param rows: of a verified database: rows by table.
     :param outstanding: indexes that are still to be built, see :mod:`.complete`.
+    :param quick_statistics: whether the planner's statistics are those of a tenth of the usual sample.
     """
 
     sha256: str
@@ -37,11 +39,14 @@ class Origin:
     seconds: float = 0.0
     verify: str = "rows"
     checks: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    roles: dict[str, str] | None = None
     file: str | None = None
     closed: str | None = None
     dump_details: dict[str, Any] | None = None
     rows: dict[str, int] | None = None
     outstanding: tuple[dict[str, Any], ...] = ()
+    quick_statistics: bool = False
 
     @property
     def throughput(self) -> float | None:
@@ -68,7 +73,7 @@ def origin_of(session: Session, name: str) -> Origin | None:
         return None
     try:
         found = {key: value for key, value in json.loads(line[len(_MARK) :]).items() if key in _FIELDS}
-        for listed in ("checks", "outstanding"):
+        for listed in ("checks", "skipped", "outstanding"):
             found[listed] = tuple(found.get(listed, ()))
         return Origin(**found)
     except (ValueError, AttributeError, TypeError):

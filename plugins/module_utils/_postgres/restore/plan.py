@@ -223,6 +223,12 @@ class _Planner:
             for ordered in parts.before
             if isinstance(ordered.item, Step) and ordered.item.understood.kind == "table"
         }
+        #: Their policies hide rows from their owner too, as soon as the dump has switched these on.
+        self._forced = {
+            str(ordered.item.understood.name)
+            for ordered in (*parts.before, *parts.after)
+            if isinstance(ordered.item, Step) and ordered.item.understood.kind == "force row level security"
+        }
         #: By table, the tasks that write it.
         self._loads: dict[str, list[int]] = {}
         self._builds: dict[str, list[int]] = {}
@@ -439,11 +445,14 @@ class _Planner:
         return [number for numbers in self._loads.values() for number in numbers]
 
     def _may_validate_later(self, step: Step) -> bool:
-        """Not where either side is partitioned: there, PostgreSQL does not validate the keys of the partitions."""
+        """Not where policies would hide rows from the query, nor where either side is partitioned.
+
+        Of partitioned tables, PostgreSQL does not validate the keys of the partitions.
+        """
         key = step.understood
         if key.table is None or key.name is None or f"{key.table}.{key.name.name}" in self._dump.catalogue.not_valid:
             return False
-        return not {str(key.table), str(key.references)} & self._dump.catalogue.partitioned
+        return not {str(key.table), str(key.references)} & (self._dump.catalogue.partitioned | self._forced)
 
     def _validation(self, ordered: Ordered) -> None:
         step = ordered.item
@@ -487,7 +496,12 @@ class _Planner:
                     str(name),
                     str(ordered.item.understood.table) if isinstance(ordered.item, Step) else "",
                     tuple(self._decoded(step.text) for step in steps if isinstance(step, Step)),
-                    tuple(self._decoded(setting.text) for setting in ordered.settings),
+                    tuple(
+                        self._decoded(setting.text)
+                        for setting in ordered.settings
+                        # The statements are text now, to be sent in whatever encoding that session has.
+                        if str(setting.understood.name) != "client_encoding"
+                    ),
                 )
             )
         return found
@@ -523,7 +537,10 @@ class _Planner:
 
     def _statistics(self) -> None:
         late = self._tables_with_late_statistics()
+        abroad = self._tables_with_foreign_parts()
         for table, created in self._created.items():
+            if table in abroad:
+                continue
             seconds = analyze_seconds(self._dump.data.get(table))
             items = (self._analyze(created),)
             task = Run(f"statistics of {table}", table, Hold.MAINTAIN, seconds, [], items)
@@ -535,6 +552,19 @@ class _Planner:
         for ordered in (*self._parts.before, *self._parts.after):
             if isinstance(ordered.item, Step) and ordered.item.understood.kind == "materialized view":
                 self._plan.analyze_last.append(self._analyze(ordered))
+
+    def _tables_with_foreign_parts(self) -> set[str]:
+        """Their statistics would be gathered on other servers too, which no restore may need."""
+        foreign = [
+            ordered.item
+            for ordered in (*self._parts.before, *self._parts.after)
+            if isinstance(ordered.item, Step) and ordered.item.understood.kind == "foreign table"
+        ]
+        if not foreign:
+            return set()
+        named = {word.value for step in foreign for word in _behind(tokens(step.text), "inherits") if word.is_name}
+        parents = {table for table in self._created if table.rsplit(".", 1)[-1] in named}
+        return parents | self._dump.catalogue.partitioned
 
     def _analyze(self, created: Ordered) -> Ordered:
         name = created.item.understood.name if isinstance(created.item, Step) else None

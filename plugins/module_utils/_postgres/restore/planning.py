@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -19,16 +20,18 @@ from . import database as databases
 from . import warm
 from .archived import properties_in
 from .compare import compare
-from .cores import cores
+from .cores import cores, within_connections
 from .mark import Origin, origin_of
 from .plan import explain
 from .preflight import Preflight, bytes_needed, estimate, examine
 from .proof import obstacles
 from .report import Options, Report
-from .tables import count_rows
+from .tables import stored_tables
 
 BEFORE, STAGING, UNDONE, VERIFYING = "before", "staging", "undone", "verifying"
-_COUNT_TIMEOUT = "10s"
+_COUNT_SECONDS = 10
+# Classes of PostgreSQL's errors: the system's (a disk that cannot be read), and its own.
+_DAMAGED = ("58", "XX")
 
 
 @dataclass
@@ -122,7 +125,7 @@ class Planner:
         return kept if kept is not None and self._serves(kept) else None
 
     def _serves(self, kept: warm.Kept) -> bool:
-        short = warm.falls_short(kept, self._options.verify, self._options.invariants)
+        short = warm.falls_short(kept, self._options)
         if short is not None:
             self._report.note(f"{kept.name} was verified from this dump and is not used: {short}.")
         return short is None and kept.origin.dump_details is not None
@@ -140,10 +143,11 @@ class Planner:
 
     # -- the server ----------------------------------------------------------------------------------------------
 
-    def plan(self, session: Session, subject: Subject, *, swaps: bool = True) -> Planned:
+    def plan(self, session: Session, subject: Subject, *, swaps: bool = True, counts: bool = False) -> Planned:
         """Look at the server.
 
         :param swaps: whether the database shall take over; a verification does not touch the live one.
+        :param counts: whether the rows of the live database are wanted, though nothing is decided by them.
         """
         options, report = self._options, self._report
         if subject.kept is None and self.use_verified and swaps:
@@ -153,7 +157,7 @@ class Planner:
         staging = databases.beside(options.database, STAGING if swaps else VERIFYING)
         preflight = examine(
             session, self._server, subject.dump if subject.kept is None else None, options.database, properties,
-            options.disk_path, options.check_disk,
+            options.disk_path, options.check_disk and (subject.kept is None or options.clone_verified),
             roles=options.roles, role_map=options.role_map, disk_floor=options.disk_floor, swaps=swaps,
             clones=subject.kept is not None and options.clone_verified,
         )  # fmt: skip
@@ -164,21 +168,30 @@ class Planner:
             preflight.problem(
                 "name", f"The name of {options.database} is too long to keep a verified database beside it."
             )
-        live_rows = self._live_rows(subject) if preflight.live_exists else {}
-        already = self._already_restored(session, subject, live_rows) if preflight.live_exists and swaps else None
+        origin = origin_of(session, options.database) if preflight.live_exists else None
+        same = origin if origin is not None and swaps and origin.sha256 == subject.sha256 else None
+        live_rows: dict[str, int] | None = None if preflight.live_exists else {}
+        if same is not None and not options.force:
+            live_rows = self._rows_to_decide_by(subject, same, only_plans=counts)
+        elif preflight.live_exists and counts:
+            live_rows = self._rows_of(options.database, subject)
+        already = same if same is not None and _lacks_none(subject, live_rows) else None
         self._live = live_rows or {}
-        jobs, jobs_from = (options.jobs, "the option jobs") if options.jobs else cores(session, self._server)
+        if options.jobs:
+            jobs, jobs_from = within_connections(session, options.jobs, "the option jobs")
+        else:
+            jobs, jobs_from = cores(session, self._server)
         for warning in preflight.warnings:
             report.note(warning)
-        self._describe(session, subject, preflight, live_rows, already, staging, properties, jobs, jobs_from)
+        self._describe(subject, preflight, live_rows, origin, already, staging, properties, jobs, jobs_from)
         return Planned(subject, properties, preflight, staging, jobs, already)
 
     def _describe(
         self,
-        session: Session,
         subject: Subject,
         preflight: Preflight,
         live_rows: dict[str, int] | None,
+        origin: Origin | None,
         already: Origin | None,
         staging: str,
         properties: databases.Properties,
@@ -186,7 +199,6 @@ class Planner:
         jobs_from: str,
     ) -> None:
         options, report = self._options, self._report
-        origin = origin_of(session, options.database) if preflight.live_exists else None
         seconds, basis = (
             (0.0, f"{subject.kept.name} is restored already")
             if subject.kept is not None
@@ -210,9 +222,7 @@ class Planner:
             "disk": {
                 "path": preflight.disk.path if preflight.disk else None,
                 "free": preflight.disk.free if preflight.disk else None,
-                "needed": preflight.disk.needed
-                if preflight.disk
-                else bytes_needed(subject.plain_bytes if subject.kept is None else 0, preflight.live_bytes),
+                "needed": preflight.disk.needed if preflight.disk else self._bytes_needed(subject, preflight),
             },
             "preflight": preflight.as_dicts(),
             "problems": preflight.problems,
@@ -227,6 +237,11 @@ class Planner:
         report.outstanding_indexes = [str(one["index"]) for one in origin.outstanding] if origin is not None else []
         if live_rows:
             report.compared_to_live = compare(live_rows, subject.rows, options.compare_tolerance)
+
+    def _bytes_needed(self, subject: Subject, preflight: Preflight) -> int:
+        if subject.kept is not None and not self._options.clone_verified:
+            return 0
+        return bytes_needed(subject.plain_bytes if subject.kept is None else 0, preflight.live_bytes)
 
     def _properties(self, session: Session, subject: Subject) -> databases.Properties:
         """From the live database; if it is gone, from the newest one that stands beside it; at last from the dump."""
@@ -271,25 +286,59 @@ class Planner:
         )
         return databases.Properties(owner, dump.encoding, template.locale, taken_from="the dump and template1")
 
-    def _live_rows(self, subject: Subject) -> dict[str, int] | None:
-        """Rows by table of the live database; None when counting would take too long or is not permitted."""
+    def compare_with(self, database: str, subject: Subject) -> None:
+        """What the database that was live had, and the dump has not, or the other way round."""
+        rows = self._rows_of(database, subject)
+        if rows is None:
+            return
+        report = self._report
+        for table in report.tables:
+            table["live_rows"] = rows.get(table["name"])
+        report.compared_to_live = compare(rows, subject.rows, self._options.compare_tolerance)
+        self._live = rows
+        report.diff = self.diff(subject)
+
+    def _rows_of(self, database: str, subject: Subject) -> dict[str, int] | None:
+        """Rows by table; None when counting would take too long or is not permitted."""
         try:
-            with self._server.connect(self._options.database, "count") as session:
-                session.run(f"SET statement_timeout TO '{_COUNT_TIMEOUT}'")
-                session.run("SET row_security TO off")
-                return count_rows(session, subject.rows)
+            return self._counted(database, subject, time.monotonic() + _COUNT_SECONDS)
         except ServerError as error:
-            self._report.note(f"The rows of the live database could not be counted: {error.msg}")
+            self._report.note(f"The rows of {database} could not be counted: {error.msg}")
             return None
 
-    def _already_restored(self, session: Session, subject: Subject, live_rows: dict[str, int] | None) -> Origin | None:
-        """The mark of an earlier restore of this dump, unless the live database lacks rows of it."""
-        origin = origin_of(session, self._options.database)
-        if origin is None or origin.sha256 != subject.sha256 or live_rows is None:
+    def _rows_to_decide_by(self, subject: Subject, origin: Origin, *, only_plans: bool) -> dict[str, int] | None:
+        """However long it takes: to restore again loses what was written since. None when tables are damaged.
+
+        :param only_plans: clients that are in the way now may be gone when it is done.
+        """
+        self._progress.begin("count")
+        try:
+            return self._counted(self._options.database, subject)
+        except ServerError as error:
+            if error.sqlstate is not None and error.sqlstate[:2] in _DAMAGED:
+                self._report.note(f"{self._options.database} is damaged: {error.msg}")
+                return None
+            unknown = (
+                f"{self._options.database} was restored from this dump at {origin.at}, and whether it lacks rows of it"
+                f" cannot be told: {error.msg}"
+            )
+            if not only_plans:
+                raise PlatformError(
+                    unknown, "To restore it again, and lose what was written since, set force: true."
+                ) from None
+            self._report.note(unknown)
             return None
-        # Rows of an INSERT-style dump are unknown before it is loaded, so nobody can say that none are lacking.
-        complete = all(rows is not None and live_rows.get(table, -1) >= rows for table, rows in subject.rows.items())
-        return origin if complete else None
+
+    def _counted(self, database: str, subject: Subject, deadline: float | None = None) -> dict[str, int]:
+        rows = {}
+        with self._server.connect(database, "count") as session:
+            # A migration that holds a table shall not hold a recovery.
+            session.run(f"SET lock_timeout TO '{_COUNT_SECONDS}s'")
+            for table in stored_tables(session, subject.rows):
+                if deadline is not None:
+                    session.run(f"SET statement_timeout TO {max(1, int(1000 * (deadline - time.monotonic())))}")
+                rows[str(table)] = table.rows(session)
+        return rows
 
     def diff(self, subject: Subject) -> dict[str, str]:
         """Tables and row counts, live against dump."""
@@ -314,3 +363,10 @@ class Planner:
             f"Would restore {subject.known_rows} rows in {len(subject.rows)} tables into {self._options.database};"
             f" needs {in_units(plan['disk']['needed'])} of disk and about {in_time(plan['estimated_seconds'])}."
         )
+
+
+def _lacks_none(subject: Subject, live_rows: dict[str, int] | None) -> bool:
+    """Rows of an INSERT-style dump are unknown before it is loaded, so nobody can say that none are lacking."""
+    return live_rows is not None and all(
+        rows is not None and live_rows.get(table, -1) >= rows for table, rows in subject.rows.items()
+    )

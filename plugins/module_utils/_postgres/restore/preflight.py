@@ -205,7 +205,10 @@ def estimate(plain_bytes: int, throughput: float | None) -> tuple[float, str]:
 
 def _maintenance_database(ask: _Question) -> _Answers:
     if ask.database == ask.server.maintenance_database:
-        yield _problem(f"login_db is {ask.database} itself; name another database, for example postgres.")
+        other = "postgres" if ask.database != "postgres" else "template1"
+        yield _problem(f"login_db is {ask.database} itself; name another database, for example {other}.")
+    if ask.session.value("SELECT datistemplate FROM pg_database WHERE datname = %s", (ask.database,)):
+        yield _problem(f"{ask.database} is a template of this server, from which other databases are made: leave it.")
 
 
 def _server(ask: _Question) -> _Answers:
@@ -299,6 +302,10 @@ def _roles(ask: _Question) -> _Answers:
     needed = {new_names.get(role, role) for role in of_dump} | ask.properties.roles
     for role in sorted(ask.role_map.keys() - of_dump) if ask.roles == MAP and dump is not None else ():
         yield _warning(f"role_map names {role}, which the dump does not.")
+    if missing and ask.roles == CREATE:
+        yield _warning(f"Missing roles are made, without login or password: {', '.join(missing)}.")
+    if replaced := [f"{old} by {new}" for old, new in sorted(new_names.items()) if old in of_dump]:
+        yield _warning(f"Roles of the dump are replaced: {', '.join(replaced)}.")
     absent = missing_roles(session, needed)
     for role in absent:
         if role.startswith("pg_"):
@@ -319,11 +326,16 @@ def _roles(ask: _Question) -> _Answers:
             f"Role {ask.user} may not create the roles {', '.join(missing)}: ALTER ROLE {ask.user} CREATEROLE, or"
             " create them as another."
         )
-    for role in sorted({new_names.get(role, role) for role in dump.owners} - set(absent)):
+    grantors = {
+        step.understood.name.name
+        for step in _steps(dump)
+        if step.understood.kind == "become role" and step.understood.name is not None
+    }
+    for role in sorted({new_names.get(role, role) for role in dump.owners | grantors} - set(absent)):
         if not _may_become(session, role):
             yield _problem(
-                f"Objects of the dump belong to {role}, of which this login is no member: GRANT {role} to it, name"
-                " another with roles: map and role_map, or connect as a superuser."
+                f"Objects of the dump belong to {role}, or were granted by it, and this login is no member of it: GRANT"
+                f" {role} to it, name another with roles: map and role_map, or connect as a superuser."
             )
 
 

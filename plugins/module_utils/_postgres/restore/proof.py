@@ -19,8 +19,7 @@ from typing import Any
 from ..connect import ServerError, Session
 from ..dump.model import Dump
 from . import catalogue, contents, damage, integrity
-from .tables import Connect, stored_tables
-from .tables import count_rows as count_rows
+from .tables import Connect, count_rows, stored_tables
 
 PASSED, FAILED, COULD_NOT_RUN = "passed", "failed", "could not run"
 ROWS, CONTENT, DEEP = LEVELS = ("rows", "content", "deep")

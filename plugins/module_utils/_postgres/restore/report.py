@@ -42,6 +42,7 @@ class Options:
     disk_path: str | None = None
     disk_floor: int = 0
     check_disk: bool = True
+    diff: bool = False
 
 
 @dataclass

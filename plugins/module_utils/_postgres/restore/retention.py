@@ -23,7 +23,7 @@ class Keep:
     def parse(cls, text: str, option: str) -> Keep:
         """``3`` keeps the newest three, ``7d`` keeps what is younger than seven days."""
         text = text.strip()
-        if text.isdigit():
+        if text.isdecimal():
             return cls(count=int(text))
         if text[-1:].isalpha():
             return cls(age=seconds_in(text, option))

@@ -37,7 +37,7 @@ def mapping_for(missing: Iterable[str], role_map: Mapping[str, str], owner: str)
 
 
 @dataclass(frozen=True)
-class _Located:
+class Located:
     """A token and the place of its text."""
 
     token: Token
@@ -79,7 +79,7 @@ class Renaming:
         first = next(tokens(text), None)
         if first is None or not first.says("grant", "revoke", "alter", "create", "set"):
             return text
-        words = list(_located(text))
+        words = list(located(text))
         for places in reversed(_role_lists([word.token for word in words])):
             named = [words[at] for at in places]
             if first.says("revoke"):
@@ -94,7 +94,7 @@ class Renaming:
     def _stands_in(self, role: str) -> bool:
         return role in self.mapping and role not in self._owners
 
-    def _written(self, text: bytes, word: _Located) -> bytes:
+    def _written(self, text: bytes, word: Located) -> bytes:
         new = self.mapping.get(word.token.value)
         return text[word.begin : word.end] if new is None else quote(new).encode()
 
@@ -116,7 +116,7 @@ def _role_lists(said: list[Token]) -> list[list[int]]:
     return []
 
 
-def _located(text: bytes) -> Iterator[_Located]:
+def located(text: bytes) -> Iterator[Located]:
     at = 0
     while (match := _TOKEN.match(text, at)) is not None:
         begin, end = match.span()
@@ -128,7 +128,7 @@ def _located(text: bytes) -> Iterator[_Located]:
             end = len(text) if closing < 0 else closing + len(match.group())
         token = next(tokens(text[begin:end]), None)
         if token is not None:
-            yield _Located(token, begin, end)
+            yield Located(token, begin, end)
         at = end
 
 

@@ -73,7 +73,7 @@ class Data:
         if self.way == PLAIN:
             return plain_range(self._dump.path, item.begin, item.end)
         if isinstance(item, Rows) and id(item) in self._entries:
-            return table_data(self._dump.path, self._tools, self._entries[id(item)])
+            return table_data(self._dump.path, self._tools, self._entries[id(item)], item)
         if self._stream is None:
             self._stream = in_order(self._dump, self._tools)
         for found, chunks in self._stream:

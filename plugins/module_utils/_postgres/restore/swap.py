@@ -51,25 +51,28 @@ def swap(server: Server, live: str, replacement: str, previous: str, prepare: Pr
         wanted = oid_of(session, replacement)
         replaced = oid_of(session, live)
         begun = None
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                _begin(session, prepare)
-                begun = begun or time.monotonic()
-                with _Eviction(evicting, [live, replacement]):
-                    _rename(session, live if replaced is not None else None, live, replacement, previous)
-                break
-            except ServerError as error:
-                if error.sqlstate in (_IN_USE, _LOCKED) and attempt < _ATTEMPTS:
-                    continue
-                if session.lost and _live_is(server, live, wanted):
+        try:
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    _begin(session, prepare)
+                    begun = begun or time.monotonic()
+                    with _Eviction(evicting, [live, replacement]):
+                        _rename(session, live if replaced is not None else None, live, replacement, previous)
                     break
-                raise SwapFailed(
-                    f"The swap of {live} was rolled back; {live} is what it was. {error.msg}",
-                    "Run it again." if session.lost else _who_is_in_the_way(session, [live, replacement]),
-                ) from None
+                except ServerError as error:
+                    if error.sqlstate in (_IN_USE, _LOCKED) and attempt < _ATTEMPTS:
+                        continue
+                    if session.lost and _live_is(server, live, wanted):
+                        break
+                    raise SwapFailed(
+                        f"The swap of {live} was rolled back; {live} is what it was. {error.msg}",
+                        "Run it again." if session.lost else _who_is_in_the_way(session, [live, replacement]),
+                    ) from None
+        except KeyboardInterrupt:
+            # A commit that is under way when somebody ends the module is not undone by that.
+            if not _live_is(server, live, wanted):
+                raise
         ended = time.monotonic()
-        if not _live_is(server, live, wanted):
-            raise SwapFailed(f"After the swap, {live} is not the database that was put in its place.")
     return Swapped(previous if replaced is not None else None, ended - (begun or ended))
 
 
@@ -88,7 +91,8 @@ def _rename(session: Session, old: str | None, live: str, replacement: str, prev
         if old is not None:
             session.run(f"ALTER DATABASE {quote(old)} RENAME TO {quote(previous)}")
         session.run(f"ALTER DATABASE {quote(replacement)} RENAME TO {quote(live)}")
-        session.run("COMMIT")
+        if session.run("COMMIT") != "COMMIT":
+            raise SwapFailed(f"The swap of {live} was rolled back; {live} is what it was.", "Run it again.")
 
 
 @contextmanager

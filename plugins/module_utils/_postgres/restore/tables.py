@@ -74,9 +74,12 @@ def count_rows(
 ) -> dict[str, int]:
     """Rows by table (``schema.name``) of the connected database; partitions count for themselves.
 
-    :param roots: partitioned tables among these are counted too, with all their partitions.
+    :param roots: what the dump holds data of; partitioned tables are counted too, with all their partitions, and
+        tables of extensions only then, as not everybody may read them.
     """
-    tables = {str(table): table for table in stored_tables(session, roots)}
+    tables = {
+        str(table): table for table in stored_tables(session, roots) if str(table) in roots or not table.of_extension
+    }
     counts = dict.fromkeys(tables, 0)
     sizes = {
         f"{schema}.{name}": float(pages)

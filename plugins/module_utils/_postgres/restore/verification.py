@@ -15,6 +15,7 @@ from . import warm
 from .build import Builder
 from .housekeeping import prune_verified, remove_leftovers
 from .lock import VERIFICATION, exclusive
+from .mark import Origin
 from .planning import VERIFYING, Planned, Planner, Subject
 from .preflight import free_bytes
 from .report import Options, Report
@@ -53,9 +54,9 @@ class _Verification:
 
     def _plan(self, session: Session, subject: Subject) -> Planned:
         report, options = self._report, self._options
-        planned = self._planner.plan(session, subject, swaps=False)
+        planned = self._planner.plan(session, subject, swaps=False, counts=True)
         kept = warm.find(session, options.database, sha256=subject.sha256) if options.keep else None
-        done = kept is not None and warm.falls_short(kept, options.verify, options.invariants) is None
+        done = kept is not None and warm.falls_short(kept, options) is None
         report.plan["already_verified"] = done and not options.force
         report.changed = options.keep and not report.plan["already_verified"]
         if kept is not None and report.plan["already_verified"]:
@@ -73,12 +74,12 @@ class _Verification:
         report, options = self._report, self._options
         report.changed = False
         with self._builder.discarded_on_failure(planned.staging):
-            self._builder.build(session, planned, dump, defer_indexes=False)
+            _none, origin = self._builder.build(session, planned, dump, swaps=False)
             passed = (
                 f"{planned.subject.path} was restored and verified: {report.rows} rows in {len(report.tables)} tables."
             )
             if options.keep and self._room_to_keep(planned):
-                self._keep(session, planned, dump)
+                self._keep(session, planned, origin)
                 report.msg = f"{passed} It is kept as {report.verified_database}, ready to take over."
             else:
                 databases.drop(session, planned.staging)
@@ -95,14 +96,13 @@ class _Verification:
         )
         return False
 
-    def _keep(self, session: Session, planned: Planned, dump: Dump) -> None:
+    def _keep(self, session: Session, planned: Planned, origin: Origin) -> None:
         report, options, subject = self._report, self._options, planned.subject
         name = warm.name_of(options.database, subject.sha256)
-        took = report.seconds["create"] + report.seconds["load"] + report.seconds["verify"]
-        origin = warm.origin_for(dump, subject.file, options.verify, options.invariants, took)
         rows = {str(table["name"]): int(table["rows"]) for table in report.tables}
         with report.phase("keep"):
-            warm.close(session, planned.staging, name, replace(origin, dump_details=subject.details, rows=rows))
+            details = replace(origin, dump_details=subject.details, rows=rows)
+            warm.close(self._server, session, planned.staging, name, details)
         report.verified_database = name
         report.changed = True
         prune_verified(session, report, options.keep_verified)

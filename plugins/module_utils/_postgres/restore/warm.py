@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from ..connect import ServerError, Session, quote
+from ..connect import Server, Session, quote
 from ..dump.model import Dump
 from .database import LONGEST_NAME, drop
 from .mark import Origin, mark, origin_of
+from .preflight import MAP
 from .proof import Invariant
+from .report import Options
+from .swap import swap
 
 LEVELS = ("rows", "content", "deep")
 _ID_LENGTH = 12
+_ID = re.compile(f"[0-9a-f]{{{_ID_LENGTH}}}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ def fingerprint(path: str) -> str | None:
     try:
         paths = [path]
         if os.path.isdir(path):
-            paths += sorted(os.path.join(folder, name) for folder, _folders, names in os.walk(path) for name in names)
+            # pg_dump's own folders are flat; any other is no dump, and may be a whole file system.
+            os.stat(os.path.join(path, "toc.dat"))
+            paths += sorted(os.path.join(path, name) for name in os.listdir(path))
         told = [
             (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             for status in map(os.stat, paths)
@@ -70,13 +76,17 @@ def too_long(database: str) -> bool:
 
 def usable(session: Session, database: str) -> list[Kept]:
     """The verified databases of a database that are closed and unchanged since their proof, newest first."""
-    rows = session.rows(
-        "SELECT datname, xmin::text FROM pg_database WHERE NOT datallowconn AND starts_with(datname, %s)",
-        (name_of(database, ""),),
+    marked = [(name, origin_of(session, name)) for name in _names(session, database)]
+    found = [Kept(name, origin) for name, origin in marked if origin is not None]
+    return sorted((one for one in found if unchanged(session, one)), key=lambda one: one.origin.at, reverse=True)
+
+
+def unchanged(session: Session, kept: Kept) -> bool:
+    """Whether it has been closed all the time since it was proved."""
+    closed_by = session.value(
+        "SELECT xmin::text FROM pg_database WHERE datname = %s AND NOT datallowconn", (kept.name,)
     )
-    marked = [(name, closed, origin_of(session, name)) for name, closed in rows]
-    found = [Kept(name, origin) for name, closed, origin in marked if origin is not None and origin.closed == closed]
-    return sorted(found, key=lambda one: one.origin.at, reverse=True)
+    return closed_by is not None and closed_by == kept.origin.closed
 
 
 def find(session: Session, database: str, *, sha256: str | None = None, file: str | None = None) -> Kept | None:
@@ -87,53 +97,64 @@ def find(session: Session, database: str, *, sha256: str | None = None, file: st
     return None
 
 
-def falls_short(kept: Kept, level: str, invariants: Sequence[Invariant]) -> str | None:
+def falls_short(kept: Kept, options: Options) -> str | None:
     """Why a verified database does not do for what is asked now; None when it does."""
-    if kept.origin.verify not in LEVELS or LEVELS.index(kept.origin.verify) < LEVELS.index(level):
-        return f"it was verified by {kept.origin.verify} only, and verify is {level}"
-    if not set(invariant_fingerprints(invariants)) <= set(kept.origin.checks):
-        return "not all of the checks that are wanted now were run on it"
+    origin = kept.origin
+    if origin.verify not in LEVELS or LEVELS.index(origin.verify) < LEVELS.index(options.verify):
+        return f"it was verified by {origin.verify} only, and verify is {options.verify}"
+    missing = [one.name for one in options.invariants if not set(invariant_fingerprints([one])) <= set(origin.checks)]
+    if missing:
+        return f"these checks were not run on it: {', '.join(missing)}"
+    if not set(origin.skipped) <= options.skip_checks:
+        return f"the checks {', '.join(origin.skipped)} were skipped"
+    given, wanted = origin.roles or {}, options.role_map if options.roles == MAP else {}
+    if (given and options.roles != MAP) or any(given.get(role) != name for role, name in wanted.items()):
+        return "the roles of its objects were mapped otherwise"
     return None
 
 
-def close(session: Session, scratch: str, name: str, origin: Origin) -> None:
+def close(server: Server, session: Session, scratch: str, name: str, origin: Origin) -> None:
     """Give a proved database its name and close it, in one transaction with the mark that says so."""
+
+    def shut(swapping: Session) -> None:
+        swapping.run(f"ALTER DATABASE {quote(scratch)} ALLOW_CONNECTIONS false")
+        # The rename behind this belongs to the same transaction.
+        closed = swapping.value("SELECT xmin::text FROM pg_database WHERE datname = %s", (scratch,))
+        mark(swapping, scratch, replace(origin, closed=str(closed)))
+
     drop(session, name)
-    session.run("BEGIN")
-    try:
-        session.run(f"ALTER DATABASE {quote(scratch)} RENAME TO {quote(name)}")
-        session.run(f"ALTER DATABASE {quote(name)} ALLOW_CONNECTIONS false")
-        closed = session.value("SELECT xmin::text FROM pg_database WHERE datname = %s", (name,))
-        mark(session, name, replace(origin, closed=str(closed)))
-        session.run("COMMIT")
-    except ServerError:
-        with suppress(ServerError):
-            session.run("ROLLBACK")
-        raise
+    # Whoever looks into every database, as monitoring does, is sent away.
+    swap(server, name, scratch, scratch, shut)
 
 
 def all_of(session: Session, database: str) -> list[str]:
     """Every verified database, usable or not, newest first; those without a readable mark come last."""
-    names = [
-        row[0]
-        for row in session.rows(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", (name_of(database, ""),)
-        )
-    ]
-    marks = {name: origin_of(session, name) for name in names}
+    marks = {name: origin_of(session, name) for name in _names(session, database)}
     times = {name: origin.at if origin is not None else "" for name, origin in marks.items()}
-    return sorted(names, key=lambda name: times[name], reverse=True)
+    return sorted(times, key=lambda name: times[name], reverse=True)
 
 
-def origin_for(dump: Dump, file: str | None, level: str, invariants: Sequence[Invariant], seconds: float) -> Origin:
-    """The mark of a database that was restored from a dump just now."""
+def _names(session: Session, database: str) -> list[str]:
+    """Other people's databases may have names that only begin alike."""
+    prefix = name_of(database, "")
+    rows = session.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", (prefix,))
+    return [name for (name,) in rows if _ID.fullmatch(name[len(prefix) :])]
+
+
+def origin_for(dump: Dump, file: str | None, options: Options, roles: Mapping[str, str], seconds: float) -> Origin:
+    """The mark of a database that was restored from a dump just now.
+
+    :param roles: the names that were given to roles of the dump.
+    """
     return Origin(
         sha256=dump.sha256,
         dump=dump.path,
         at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         bytes=dump.plain_bytes,
         seconds=round(seconds, 3),
-        verify=level,
-        checks=invariant_fingerprints(invariants),
+        verify=options.verify,
+        checks=invariant_fingerprints(options.invariants),
+        skipped=tuple(sorted(options.skip_checks)),
+        roles=dict(roles) or None,
         file=file,
     )

@@ -18,6 +18,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.judge import judge
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.model import CORRUPT, DumpRejected
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.reader import Place
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Bulk, Rows
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.tools import Tools
 
@@ -115,7 +116,8 @@ def test_the_tables_of_an_archive(archive: Path) -> None:
 
 def test_the_rows_of_one_table(archive: Path) -> None:
     wanted = Entry(3457, "public", "a")
-    assert b"".join(table_data(str(archive), Tools(str(archive.parent)), wanted)) == b"1\n2\n"
+    block = Rows(b"COPY public.a (a) FROM stdin", Place(500, 20), "public.a", begin=530, end=534)
+    assert b"".join(table_data(str(archive), Tools(str(archive.parent)), wanted, block)) == b"1\n2\n"
 
 
 def test_a_folder_with_fewer_tables_than_it_lists(archive: Path) -> None:

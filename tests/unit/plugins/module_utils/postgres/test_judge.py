@@ -136,6 +136,15 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "\\restrict again\n": (b"\\restrict again", model.RUNS_PROGRAM),
     "\\unrestrict KEY\n": (b"\\unrestrict", model.RUNS_PROGRAM),
     "INSERT INTO t SELECT pg_read_file('/etc/passwd');": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES (1, pg_read_file('x'));": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES ((SELECT 1));": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES (1) RETURNING f(2);": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES (1 --'\n, f() --'\n);": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES (E'\\'', f(''));": (b"INSERT", model.RUNS_PROGRAM),
+    'INSERT INTO t VALUES (1), ("f"(2));': (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t\nVALUES (f());": (b"INSERT", model.RUNS_PROGRAM),
+    "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2;": (b"INSERT", model.RUNS_PROGRAM),
+    "CREATE TABLE public.u AS SELECT 1;": (b"CREATE", model.RUNS_PROGRAM),
     "COPY t FROM PROGRAM 'id';": (b"COPY", model.RUNS_PROGRAM),
     "COPY t TO PROGRAM 'id';": (b"COPY", model.RUNS_PROGRAM),
     "COPY t FROM '/etc/passwd';": (b"COPY", model.RUNS_PROGRAM),
@@ -177,6 +186,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "UPDATE t SET a = 1;": (b"UPDATE", model.UNKNOWN_STATEMENT),
     "WITH x AS (SELECT 1) INSERT INTO t SELECT 1;": (b"WITH", model.UNKNOWN_STATEMENT),
     "VACUUM;": (b"VACUUM", model.UNKNOWN_STATEMENT),
+    "DROP OWNED BY x;": (b"DROP", model.UNKNOWN_STATEMENT),
+    "ALTER SUBSCRIPTION x ENABLE;": (b"ALTER", model.UNKNOWN_STATEMENT),
+    "ALTER TABLE public.t DROP COLUMN a;": (b"ALTER", model.UNKNOWN_STATEMENT),
     "EXECUTE x;": (b"EXECUTE", model.UNKNOWN_STATEMENT),
     "CREATE TEMPORARY TABLE t (a int);": (b"CREATE", model.UNKNOWN_STATEMENT),
 }
@@ -198,7 +210,7 @@ def test_refused_with_its_place(tmp_path: Path, statement: str) -> None:
 def test_the_same_text_as_data_is_data(tmp_path: Path, statement: str) -> None:
     data = statement.replace("\\", "\\\\").strip().replace("\n", " ").encode()
     assert judged(dump_of(TABLE + b"COPY public.t (a) FROM stdin;\n" + data + b"\n\\.\n"), tmp_path).rows == 1
-    quoted = b"$q$" + statement.encode() + b"$q$"
+    quoted = b"'" + statement.replace("'", "''").encode() + b"'"
     assert judged(dump_of(TABLE + b"INSERT INTO t VALUES (" + quoted + b");"), tmp_path).data["t"].rows is None
 
 
@@ -211,6 +223,9 @@ ACCEPTED = (
     "COPY public.t (a) WITH OIDS FROM stdin;\n1\t1\n\\.\n",
     "SET escape_string_warning = off;",
     "BEGIN;\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, '\\x00');\nCOMMIT;",
+    "INSERT INTO public.t DEFAULT VALUES;",
+    'INSERT INTO public." VALUES (f()" (a) OVERRIDING SYSTEM VALUE VALUES\n\t(1),\n\t(-2.5e+3) ON CONFLICT DO NOTHING;',
+    "INSERT INTO public.t VALUES (NULL, DEFAULT, true, 'it''s -- f()', E'\\\\ \\'', B'01', '\\');",
     "SET transaction_timeout = 0;",
     "DROP TABLE IF EXISTS public.t;",
     "ALTER TABLE IF EXISTS ONLY public.t DROP CONSTRAINT IF EXISTS c;",
@@ -225,6 +240,7 @@ ACCEPTED = (
     "ALTER EXTENSION x ADD TABLE public.t;",
     "DROP USER MAPPING IF EXISTS FOR postgres SERVER s;",
     "ALTER TABLE ONLY public.p ATTACH PARTITION public.t FOR VALUES FROM (1) TO (2);",
+    "ALTER DOMAIN public.d DROP CONSTRAINT c;",
     "ALTER INDEX public.i ATTACH PARTITION public.j;",
     "ALTER INDEX public.i DEPENDS ON EXTENSION x;",
     "ALTER INDEX public.i ALTER COLUMN 1 SET STATISTICS 5;",
@@ -551,3 +567,24 @@ def test_the_header_of_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.created, found.database) == (datetime(2026, 1, 2, 3, 4, 5).astimezone(), "épé")
     for cut in range(len(header) - len(stamp) - len(database)):
         assert ArchiveHeader.read(header[:cut]).created is None
+
+
+def test_zero_bytes_in_data(tmp_path: Path) -> None:
+    """What a file system leaves where a block was lost."""
+    lost = dump_of(TABLE + b"COPY public.t (a) FROM stdin;\n" + b"1\n" * 9999 + bytes(4096) + b"\n2\n\\.\n")
+    why = rejected(lost, tmp_path)
+    assert why is not None
+    assert why.code == model.CORRUPT
+
+
+def test_whoever_owns_the_database_is_no_role_to_ask_for(tmp_path: Path) -> None:
+    judgement = judged(dump_of(b"CREATE SCHEMA public;\n\nALTER SCHEMA public OWNER TO pg_database_owner;\n"), tmp_path)
+    assert not judgement.owners | judgement.roles
+
+
+def test_in_a_dump_with_other_strings_a_backslash_hides_a_quote(tmp_path: Path) -> None:
+    setting = b"SET standard_conforming_strings = off;\n"
+    assert judged(dump_of(TABLE + setting + b"INSERT INTO t VALUES ('a\\'b');\n"), tmp_path).data["t"].rows is None
+    why = rejected(dump_of(TABLE + setting + b"INSERT INTO t VALUES ('\\'', f(''));\n"), tmp_path)
+    assert why is not None
+    assert why.code == model.RUNS_PROGRAM

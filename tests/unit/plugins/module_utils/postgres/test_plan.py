@@ -195,3 +195,36 @@ def test_the_plan_can_be_told(tmp_path: Path) -> None:
     assert told["in_dump_order"] is None
     assert told["reading"] == "each table by its place in the file"
     assert {one["table"]: one["how"] for one in told["tables"]}["public.users"] == "frozen"
+
+
+def test_a_key_is_checked_before_policies_hide_rows_from_their_owner(tmp_path: Path) -> None:
+    made = plan(
+        dump(
+            tmp_path, table(b"a"), b"ALTER TABLE ONLY public.a FORCE ROW LEVEL SECURITY;\n", table(b"b"), copy(b"b"),
+            b"ALTER TABLE ONLY public.b\n    ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES public.a(id);\n",
+            b"ALTER TABLE public.a ENABLE ROW LEVEL SECURITY;\n",
+        ),
+        2,
+    )  # fmt: skip
+    assert texts(made)[0].endswith(b"REFERENCES public.a(id)")
+    assert not [task for task in made.finish if "foreign key" in task.label]
+
+
+@pytest.mark.parametrize("part", [b"", b"\nINHERITS (public.a)"])
+def test_no_statistics_of_what_lies_on_other_servers(tmp_path: Path, part: bytes) -> None:
+    whole = TABLE.replace(b"\n);", b"\n)%s;") % (b"a", b"", b"" if part else b"\nPARTITION BY RANGE (id)")
+    foreign = b"CREATE FOREIGN TABLE public.f (\n    id integer\n)%s\nSERVER s;\n" % part
+    made = plan(dump(tmp_path, whole, table(b"c"), foreign, copy(b"c")), 2)
+    assert {task.label for task in [*made.tasks, *made.finish] if "statistics" in task.label} == {
+        "statistics of public.c"
+    }
+
+
+def test_an_index_for_later_is_text_that_any_session_can_send(tmp_path: Path) -> None:
+    setting = b"SET client_encoding = 'LATIN1';\nSET default_tablespace = '';\n"
+    index = "CREATE INDEX é ON public.a USING btree (id);\n".encode("latin-1")
+    made = plan(dump(tmp_path, setting, table(b"a"), copy(b"a"), index), 2, defer_indexes=True)
+    (left_out,) = made.outstanding
+    assert left_out.statements == ("CREATE INDEX é ON public.a USING btree (id)",)
+    assert [text for text in left_out.settings if "encoding" in text] == []
+    assert left_out.settings

@@ -176,7 +176,14 @@ def test_the_encoding_of_a_dump() -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "codec"),
-    [("UTF8", "utf-8"), ("LATIN1", "iso8859-1"), ("WIN1252", "cp1252"), ("EUC_JP", "euc_jp"), ("SQL_ASCII", "utf-8")],
+    [
+        ("UTF8", "utf-8"),
+        ("LATIN1", "iso8859-1"),
+        ("WIN1252", "cp1252"),
+        ("KOI8R", "koi8-r"),
+        ("EUC_JP", "euc_jp"),
+        ("SQL_ASCII", "utf-8"),
+    ],
 )
 def test_names_are_compared_in_one_encoding(encoding: str, codec: str) -> None:
     assert codec_of(encoding) == codec

@@ -48,6 +48,7 @@ WHOLE: dict[str, tuple[Packer, str]] = {
     "plain": (bytes, "plain"),
     "gzip, padded with zeros": (lambda content: gzip.compress(content) + bytes(512), "plain in gzip"),
     "gzip, with an empty member": (lambda content: gzip.compress(content) + gzip.compress(b""), "plain in gzip"),
+    "zstd, as pzstd begins it": (lambda content: b"\x50\x2a\x4d\x18\4\0\0\0size" + zstd(content), "plain in zstd"),
     "zstd in gzip": (lambda content: gzip.compress(zstd(content)), "plain in zstd in gzip"),
 }
 
@@ -462,6 +463,7 @@ def test_the_real_age(tmp_path: Path, armour: list[str]) -> None:
             judge(packed, tools)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="no program gpg here")
 def test_the_real_gpg(tmp_path: Path) -> None:
     home, secret, plain, packed = (str(tmp_path / name) for name in ("home", "secret", "plain", "packed"))
