@@ -366,6 +366,8 @@ plan:
     - What was decided before anything was written, and why.
     - C(verified_database) is the one that takes over; null when the dump is loaded. C(estimated_seconds) comes from
       what the last restore took on this host, or from C(estimate_from).
+    - C(kept_as) is the name that the live database would be kept under now, C(estimated_downtime_seconds) how long
+      clients would have none.
     - C(preflight) lists what was looked at, C(load) how the dump is loaded.
   returned: always
   type: dict
@@ -379,6 +381,8 @@ plan:
     jobs_from: the cores of this host
     estimated_seconds: 3.1
     estimate_from: the last restore here, 24 MB/s
+    kept_as: vedfinance__before_20261122_031450
+    estimated_downtime_seconds: 0.12
     disk: {path: /var/lib/postgresql/16/main, free: 12884901888, needed: 184549376}
     preflight: [{name: roles, result: passed, detail: ""}]
     problems: []

@@ -157,3 +157,28 @@ def test_a_table_that_was_dropped_since_is_no_error(indexed: tuple[Live, Path, s
 
 def test_nothing_is_outstanding_in_a_database_that_was_never_restored(live: Live) -> None:
     assert live.complete()["changed"] is False
+
+
+def test_a_foreign_part_that_cannot_be_reached_stands_in_no_ones_way(live: Live) -> None:
+    login = live.server.superuser
+    live.execute(
+        """
+        CREATE TABLE parts (n int) PARTITION BY LIST (n);
+        CREATE TABLE ours PARTITION OF parts FOR VALUES IN (1);
+        INSERT INTO parts VALUES (1);
+        CREATE INDEX ours_n ON ours (n);
+        """
+    )
+    live.restore(live.dump(), defer_indexes="non_unique")
+    foreign = live.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'")
+    if foreign:
+        live.execute(
+            "CREATE EXTENSION postgres_fdw; CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw"
+            " OPTIONS (host '127.0.0.1', port '1'); CREATE USER MAPPING FOR PUBLIC SERVER away;"
+            " CREATE FOREIGN TABLE theirs PARTITION OF parts FOR VALUES IN (2) SERVER away",
+            login,
+        )
+    result = live.complete()
+    assert result["built_indexes"] == ["public.ours_n"]
+    assert any("statistics of public.parts" in note for note in result["notes"]) is bool(foreign)
+    assert live.complete()["changed"] is False

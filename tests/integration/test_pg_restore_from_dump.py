@@ -182,6 +182,8 @@ def test_check_mode_plans_and_touches_nothing(broken: Broken) -> None:
     assert planned["changed"] is True
     assert planned["live_untouched"] is True
     assert planned["plan"]["problems"] == []
+    assert planned["plan"]["kept_as"].startswith(f"{school.name}__before_")
+    assert school.restore(dump, check=True, keep_previous="0")["plan"]["kept_as"] is None
     assert planned["plan"]["live"]["rows"] == SCHOOL_ROWS - 60 + 10
     assert "public.users: 110 rows" in planned["diff"]["before"]
     assert "public.users: 100 rows" in planned["diff"]["after"]

@@ -67,7 +67,7 @@ class _Found:
                 properties.encoding = value.value
             elif word.says("locale"):
                 properties.locale |= {"LC_COLLATE": value.value, "LC_CTYPE": value.value}
-            elif word.says("locale_provider") and not value.says("libc"):
+            elif word.says("locale_provider"):
                 properties.locale["LOCALE_PROVIDER"] = value.value
             elif word.says(*_LOCALE_CLAUSES):
                 properties.locale[word.value.upper()] = value.value

@@ -21,6 +21,12 @@ from .plan import sql_name
 from .report import Options, Report
 from .roles import located
 
+_TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY c.relpages DESC, 1
+"""
 _CREATE_INDEX = re.compile(r"create\s+index\s+", re.IGNORECASE)
 _PURPOSE = "complete"
 _UNDEFINED_COLUMN = "42703"
@@ -88,7 +94,7 @@ def _build(server: Server, report: Report, planned: Origin, progress: Progress) 
             report.outstanding_indexes = [str(left["index"]) for left in origin.outstanding]
             progress.add(1)
         progress.doing("statistics")
-        _analyze(session, name, origin)
+        _analyze(session, report, name, origin)
     if failures:
         raise PlatformError(
             f"{len(failures)} of the indexes of {report.database} cannot be built: {' '.join(failures)}",
@@ -100,16 +106,27 @@ def _build(server: Server, report: Report, planned: Origin, progress: Progress) 
     )
 
 
-def renew_statistics(server: Server, database: str, origin: Origin) -> None:
+def renew_statistics(server: Server, report: Report, origin: Origin) -> None:
     """Replace the quick statistics that a restored database went live with."""
-    with _inside(server, database) as (session, name):
+    with _inside(server, report.database) as (session, name):
         if origin_of(session, name) == origin:
-            _analyze(session, name, origin)
+            _analyze(session, report, name, origin)
 
 
-def _analyze(session: Session, name: str, origin: Origin) -> None:
-    session.run("ANALYZE")
+def _analyze(session: Session, report: Report, name: str, origin: Origin) -> None:
+    for (table,) in session.rows(_TABLES):
+        _analyze_table(session, report, table)
     mark(session, name, replace(origin, quick_statistics=False))
+
+
+def _analyze_table(session: Session, report: Report, table: str) -> None:
+    try:
+        session.run(f"ANALYZE {table}")
+    except ServerError as error:
+        # Of a table with foreign parts, another server is asked, which may not be there.
+        if session.lost:
+            raise
+        report.note(f"The statistics of {table} could not be renewed. {error.msg}")
 
 
 @contextmanager

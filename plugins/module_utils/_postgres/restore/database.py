@@ -17,6 +17,7 @@ from .mark import without_mark
 NAME_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
 _LIST_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*?))\s*(?:,|$)')
 LONGEST_NAME = 63
+_FIRST_WITH_PROVIDERS = 150000
 # A name's time must sort, and must need no quotes when it is typed at three in the morning.
 _TIME = "%Y%m%d_%H%M%S"
 
@@ -134,6 +135,9 @@ def _settings(session: Session, name: str) -> tuple[tuple[str | None, str, str],
 
 def create(session: Session, name: str, properties: Properties) -> None:
     """A new, empty database that differs from the other one in nothing but its name and content."""
+    if session.server_version < _FIRST_WITH_PROVIDERS and properties.locale.get("LOCALE_PROVIDER") == "libc":
+        # There it is the only one, and has no name.
+        del properties.locale["LOCALE_PROVIDER"]
     clauses = [f"OWNER {quote(properties.owner)}", "TEMPLATE template0", f"ENCODING {literal(properties.encoding)}"]
     for clause, value in properties.locale.items():
         bare = clause == "LOCALE_PROVIDER"

@@ -117,7 +117,7 @@ class _Restore:
         report = self._report
         try:
             with report.phase("analyze"):
-                renew_statistics(self._server, report.database, origin)
+                renew_statistics(self._server, report, origin)
         except ServerError as error:
             report.note(f"The statistics are quick ones still; state: completed renews them. {error.msg}")
 

@@ -26,6 +26,7 @@ from .plan import explain
 from .preflight import Preflight, bytes_needed, estimate, examine
 from .proof import obstacles
 from .report import Options, Report
+from .swap import TYPICAL_SECONDS
 from .tables import stored_tables
 
 BEFORE, STAGING, UNDONE, VERIFYING = "before", "staging", "undone", "verifying"
@@ -184,6 +185,10 @@ class Planner:
         for warning in preflight.warnings:
             report.note(warning)
         self._describe(subject, preflight, live_rows, origin, already, staging, properties, jobs, jobs_from)
+        if swaps:
+            keeps = preflight.live_exists and options.keep_previous.count != 0
+            report.plan["kept_as"] = databases.beside(options.database, BEFORE) if keeps else None
+            report.plan["estimated_downtime_seconds"] = TYPICAL_SECONDS if preflight.live_exists else 0.0
         return Planned(subject, properties, preflight, staging, jobs, already)
 
     def _describe(

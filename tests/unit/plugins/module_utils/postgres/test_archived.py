@@ -33,7 +33,7 @@ def test_all_of_them() -> None:
     )
     assert (found.owner, found.encoding, found.connection_limit) == ("the app", "UTF8", 40)
     assert found.comment == "It's; ours"
-    assert found.locale == {"LC_COLLATE": "C.UTF-8", "LC_CTYPE": "C.UTF-8"}
+    assert found.locale == {"LC_COLLATE": "C.UTF-8", "LC_CTYPE": "C.UTF-8", "LOCALE_PROVIDER": "libc"}
     assert found.settings == (
         (None, "statement_timeout", "30s"),
         (None, "TimeZone", "Asia/Ho_Chi_Minh"),
