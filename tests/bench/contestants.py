@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lab.postgres import Login, Server
 from tests.bench.data import DATABASE, Dumps
-from tests.bench.processes import Used, used_by_server, waited
+from tests.bench.processes import Peak, Used, used_by_server, waited
 from tests.conftest import ROOT
 from tests.modules import PACKAGE
 
@@ -52,7 +52,7 @@ def _timed(server: Server, command: Sequence[str | Path], stdin: IO[bytes] | Non
     process = subprocess.Popen(
         command, env=server.client_environment(server.app, DATABASE), stdin=stdin, stdout=subprocess.DEVNULL
     )
-    used = waited(process)
+    used = waited(process, Peak(process))
     seconds = time.monotonic() - begun
     return Measured(seconds, used_by_server(server) - before, used, {})
 
@@ -78,8 +78,13 @@ def pg_restore(kind: str, *options: str) -> Callable[[Server, Dumps], Measured]:
     return run
 
 
-def module(kind: str, *, jobs: int = 2, deferred: bool = False) -> Callable[[Server, Dumps], Measured]:
-    """The module as Ansible starts it, by the operator who has no more rights than it needs."""
+def module(
+    kind: str, *, jobs: int = 2, deferred: bool = False, warm: bool = False
+) -> Callable[[Server, Dumps], Measured]:
+    """The module as Ansible starts it, by the operator who has no more rights than it needs.
+
+    :param warm: what a drill has verified and kept beforehand takes over.
+    """
 
     def run(server: Server, dumps: Dumps) -> Measured:
         arguments = {
@@ -90,26 +95,33 @@ def module(kind: str, *, jobs: int = 2, deferred: bool = False) -> Callable[[Ser
             **({"defer_indexes": "non_unique"} if deferred else {}),
             **login_of(server, server.operator),
         }
+        if warm:
+            _run_module({**arguments, "state": "verified", "keep": True})
         before = used_by_server(server)
-        process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the module was started without pipes")
-        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
-        process.stdin.close()
-        result = json.load(process.stdout)
-        if result.get("failed"):
-            process.wait()
-            raise RuntimeError(result["msg"])
-        used = waited(process)
+        result, used = _run_module(arguments)
         phases = {name: float(seconds) for name, seconds in result["seconds"].items()}
         return Measured(phases["to_service"], used_by_server(server) - before, used, phases)
 
     return run
+
+
+def _run_module(arguments: Mapping[str, object]) -> tuple[dict[str, Any], Used]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", MODULE],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the module was started without pipes")
+    peak = Peak(process)
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+    process.stdin.close()
+    result = json.load(process.stdout)
+    used = waited(process, peak)
+    if result.get("failed"):
+        raise RuntimeError(result["msg"])
+    return result, used
 
 
 def login_of(server: Server, login: Login) -> dict[str, object]:
@@ -133,6 +145,7 @@ CONTESTANTS = (
     Contestant("pg_restore -Fd -j2", pg_restore("directory", "--jobs=2")),
     Contestant("ours, plain", module("plain")),
     Contestant("ours, plain, deferred indexes", module("plain", deferred=True)),
+    Contestant("ours, verified before", module("plain", warm=True)),
     Contestant("ours, plain, one job", module("plain", jobs=1)),
     Contestant("ours, gzip", module("gzip")),
     Contestant("ours, gzip, deferred indexes", module("gzip", deferred=True)),

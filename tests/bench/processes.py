@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.postgres import Server
 
+_HIGH_WATER = re.compile(r"VmHWM:\s+(\d+) kB")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,13 +28,35 @@ class Used:
     resident: int
 
 
-def waited(process: subprocess.Popen[bytes]) -> Used:
+class Peak(threading.Thread):
+    """The most memory that a process has had. What wait(2) says of it includes the harness that started it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._status = Path(f"/proc/{process.pid}/status")
+        self.bytes = 0
+        self.start()
+
+    def run(self) -> None:
+        while found := _HIGH_WATER.search(self._read()):
+            self.bytes = int(found.group(1)) * 1024
+            time.sleep(0.02)
+
+    def _read(self) -> str:
+        try:
+            return self._status.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
+def waited(process: subprocess.Popen[bytes], peak: Peak) -> Used:
     """Wait for a process, which must succeed."""
     _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{process.args!r} failed: {process.returncode}")
-    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    peak.join()
+    return Used(usage.ru_utime + usage.ru_stime, peak.bytes)
 
 
 def used_by_server(server: Server) -> float:
