@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Every stage of `make test`: sanity keeps one core busy for minutes, so lint and molecule run beside it.
+# Every stage of `make test`: sanity keeps one core busy for minutes, so the others run beside it.
 # pytest comes last, so that its closing line is the last word. Usage: all.sh MAKE
 set -uo pipefail
 read -ra make <<<"$1"
@@ -13,18 +13,23 @@ stage() {
   [ "$verdict" = passed ]
 }
 
-log=.build/sanity.log
-stage sanity >"$log" 2>&1 &
+# Sanity prints in one piece, when it is through: long before pytest is.
+sanity_in_one_piece() {
+  local log=.build/sanity.log verdict=0
+  stage sanity >"$log" 2>&1 || verdict=1
+  cat "$log"
+  return "$verdict"
+}
+
+sanity_in_one_piece &
 sanity=$!
+# What waits for a clock must not wait for sanity as well.
+renice -n 10 -p "$sanity" >/dev/null
 trap 'kill "$sanity" 2>/dev/null' EXIT
-for name in lint molecule; do
+for name in lint molecule pytest; do
   echo "=== $name"
   stage "$name" || result=1
 done
-echo "=== sanity (begun first)"
 wait "$sanity" || result=1
 trap - EXIT
-cat "$log"
-echo "=== pytest"
-"${make[@]}" pytest || result=1
 exit "$result"

@@ -75,6 +75,11 @@ def test_roles_are_required(peopled: tuple[Live, Path, str]) -> None:
     assert live.state() == state
 
 
+def in_one_order(content: str) -> str:
+    """pg_dump lists the roles of a policy in the order of their making."""
+    return content.replace('auditor, "the teacher"', '"the teacher", auditor')
+
+
 def test_roles_are_created(peopled: tuple[Live, Path, str]) -> None:
     live, dump, before = peopled
     live.login = live.login_as(live.server.superuser)
@@ -82,7 +87,7 @@ def test_roles_are_created(peopled: tuple[Live, Path, str]) -> None:
     assert any("the teacher" in note for note in planned["notes"])
     assert live.value("SELECT count(*) FROM pg_roles WHERE rolname = 'clerk'") == 0
     live.restore(dump, roles="create")
-    assert live.content() == before
+    assert in_one_order(live.content()) == in_one_order(before)
     assert live.value("SELECT bool_or(rolcanlogin) FROM pg_roles WHERE rolname IN ('auditor', 'clerk')") is False
     assert live.restore(dump, roles="create")["changed"] is False
 
