@@ -30,28 +30,28 @@ def _of_relation(table: str, oid: str) -> str:
 
 
 def _relations(condition: str, fact: str = "''") -> str:
-    return f"SELECT {_NAME}, {fact} FROM {_RELATIONS} WHERE {condition}"  # noqa: S608  # all from this file
+    return f"SELECT {_NAME}, {fact} FROM {_RELATIONS} WHERE {condition}"
 
 
 def _columns(condition: str, fact: str = "''") -> str:
     return (
-        f"SELECT {_NAME} || '.' || a.attname, {fact} FROM {_of_relation('pg_attribute a', 'a.attrelid')}"  # noqa: S608
+        f"SELECT {_NAME} || '.' || a.attname, {fact} FROM {_of_relation('pg_attribute a', 'a.attrelid')}"
         f" WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f', 'v') AND {condition}"
     )
 
 
 def _constraints(condition: str, facts: str) -> str:
-    return f"SELECT {_CONSTRAINT}, {facts} FROM {_of_relation('pg_constraint k', 'k.conrelid')} WHERE {condition}"  # noqa: S608
+    return f"SELECT {_CONSTRAINT}, {facts} FROM {_of_relation('pg_constraint k', 'k.conrelid')} WHERE {condition}"
 
 
 def _in_schema(table: str, name: str, namespace: str, fact: str = "''") -> str:
-    return f"SELECT n.nspname || '.' || {name}, {fact} FROM {table} t JOIN pg_namespace n ON n.oid = {namespace}"  # noqa: S608
+    return f"SELECT n.nspname || '.' || {name}, {fact} FROM {table} t JOIN pg_namespace n ON n.oid = {namespace}"
 
 
 def _names(keys: str, table: str) -> str:
     """The columns of a key, by name; null for an expression."""
     return (
-        f"ARRAY(SELECT a.attname::text FROM unnest({keys}) WITH ORDINALITY u(number, place) LEFT JOIN pg_attribute a"  # noqa: S608
+        f"ARRAY(SELECT a.attname::text FROM unnest({keys}) WITH ORDINALITY u(number, place) LEFT JOIN pg_attribute a"
         f" ON a.attrelid = {table} AND a.attnum = u.number AND u.number > 0 ORDER BY u.place)"
     )
 
@@ -72,7 +72,7 @@ _PRESENT = {
     "replica identity of table": _relations(_TABLES, "c.relreplident::text"),
     "owner of relation": _relations("true", "pg_get_userbyid(c.relowner)"),
     "row level security": (
-        f"SELECT {_NAME} || s.state, '' FROM {_RELATIONS}, LATERAL (VALUES (' (enabled)', c.relrowsecurity),"  # noqa: S608
+        f"SELECT {_NAME} || s.state, '' FROM {_RELATIONS}, LATERAL (VALUES (' (enabled)', c.relrowsecurity),"
         " (' (forced)', c.relforcerowsecurity)) s(state, holds) WHERE s.holds"
     ),
     "column": _columns("c.relkind <> 'v'"),
@@ -86,13 +86,13 @@ _PRESENT = {
     "constraint": f"""
         SELECT {_CONSTRAINT} || ' (' || CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
             WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclude' ELSE k.contype::text END || ')',
-            '' FROM {_of_relation("pg_constraint k", "k.conrelid")}""",  # noqa: S608
+            '' FROM {_of_relation("pg_constraint k", "k.conrelid")}""",
     "definition of key": _constraints("k.contype IN ('p', 'u')", _names("k.conkey", "k.conrelid")),
     "definition of foreign key": f"""
         SELECT {_CONSTRAINT}, {_names("k.conkey", "k.conrelid")}, fn.nspname || '.' || f.relname,
             {_names("k.confkey", "k.confrelid")}, k.confupdtype::text, k.confdeltype::text
         FROM {_of_relation("pg_constraint k", "k.conrelid")} JOIN pg_class f ON f.oid = k.confrelid
-        JOIN pg_namespace fn ON fn.oid = f.relnamespace WHERE k.contype = 'f'""",  # noqa: S608
+        JOIN pg_namespace fn ON fn.oid = f.relnamespace WHERE k.contype = 'f'""",
     "timing of constraint": _constraints(
         "true",
         "CASE WHEN k.condeferred THEN 'initially deferred' WHEN k.condeferrable THEN 'deferrable' ELSE '' END",
@@ -101,29 +101,29 @@ _PRESENT = {
         SELECT n.nspname || '.' || i.relname, {_NAME}, am.amname, x.indnkeyatts, {_names("x.indkey", "x.indrelid")},
             x.indisunique, x.indpred IS NOT NULL
         FROM {_of_relation("pg_index x", "x.indrelid")} JOIN pg_class i ON i.oid = x.indexrelid
-        JOIN pg_am am ON am.oid = i.relam""",  # noqa: S608
+        JOIN pg_am am ON am.oid = i.relam""",
     "inheritance": f"""
         SELECT {_NAME} || ' from ' || pn.nspname || '.' || p.relname, ''
         FROM {_of_relation("pg_inherits i", "i.inhrelid")} JOIN pg_class p ON p.oid = i.inhparent
-        JOIN pg_namespace pn ON pn.oid = p.relnamespace""",  # noqa: S608
+        JOIN pg_namespace pn ON pn.oid = p.relnamespace""",
     "steps of sequence": f"""
-        SELECT {_NAME}, s.seqincrement, s.seqcycle FROM {_of_relation("pg_sequence s", "s.seqrelid")}""",  # noqa: S608
+        SELECT {_NAME}, s.seqincrement, s.seqcycle FROM {_of_relation("pg_sequence s", "s.seqrelid")}""",
     "owned sequence": f"""
         SELECT {_NAME} || ' by ' || tn.nspname || '.' || t.relname || '.' || a.attname, ''
         FROM {_of_relation("pg_depend d", "d.objid")} JOIN pg_class t ON t.oid = d.refobjid
         JOIN pg_namespace tn ON tn.oid = t.relnamespace
         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
         WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-            AND d.deptype = 'a'""",  # noqa: S608
+            AND d.deptype = 'a'""",
     "function": """
         SELECT n.nspname || '.' || proname || ' #' || row_number() OVER (PARTITION BY n.nspname, proname), ''
         FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace""",
-    "trigger": f"SELECT {_NAME} || '.' || t.tgname, '' FROM {_of_relation('pg_trigger t', 't.tgrelid')}",  # noqa: S608
+    "trigger": f"SELECT {_NAME} || '.' || t.tgname, '' FROM {_of_relation('pg_trigger t', 't.tgrelid')}",
     "state of trigger": (
-        f"SELECT {_NAME} || '.' || t.tgname, t.tgenabled::text FROM {_of_relation('pg_trigger t', 't.tgrelid')}"  # noqa: S608
+        f"SELECT {_NAME} || '.' || t.tgname, t.tgenabled::text FROM {_of_relation('pg_trigger t', 't.tgrelid')}"
     ),
-    "policy": f"SELECT {_NAME} || '.' || p.polname, '' FROM {_of_relation('pg_policy p', 'p.polrelid')}",  # noqa: S608
-    "rule": f"SELECT {_NAME} || '.' || r.rulename, '' FROM {_of_relation('pg_rewrite r', 'r.ev_class')}",  # noqa: S608
+    "policy": f"SELECT {_NAME} || '.' || p.polname, '' FROM {_of_relation('pg_policy p', 'p.polrelid')}",
+    "rule": f"SELECT {_NAME} || '.' || r.rulename, '' FROM {_of_relation('pg_rewrite r', 'r.ev_class')}",
     "type": _in_schema("pg_type", "typname", "typnamespace"),
     "owner of type": _in_schema("pg_type", "typname", "typnamespace", "pg_get_userbyid(typowner)"),
     "labels of enum": """
@@ -151,7 +151,7 @@ _GRANTS = f"""
         acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) g
     UNION ALL
     SELECT 'schema', nspname, CASE g.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(g.grantee) END, g.privilege_type
-    FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) g"""  # noqa: S608
+    FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) g"""
 
 
 def _type(written: str) -> str:
@@ -217,11 +217,9 @@ def _present(session: Session, kind: str, wanted: Collection[str]) -> dict[str, 
 
 
 def _sequence_values(session: Session, wanted: Collection[str]) -> dict[str, str]:
-    present = session.rows(
-        f"SELECT {_NAME}, n.nspname, c.relname FROM {_RELATIONS} WHERE c.relkind = 'S'"  # noqa: S608
-    )
+    present = session.rows(f"SELECT {_NAME}, n.nspname, c.relname FROM {_RELATIONS} WHERE c.relkind = 'S'")
     return {
-        sequence: value_fact(*session.rows(f"SELECT last_value, is_called FROM {quote(schema)}.{quote(name)}")[0])  # noqa: S608
+        sequence: value_fact(*session.rows(f"SELECT last_value, is_called FROM {quote(schema)}.{quote(name)}")[0])
         for sequence, schema, name in present
         if sequence in wanted
     }

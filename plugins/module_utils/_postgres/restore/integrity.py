@@ -40,9 +40,9 @@ def lagging_sequences(session: Session, dump: Dump, remarks: list[str]) -> list[
     problems = []
     with _every_row(session):
         for schema, sequence, table_schema, table, column, step in session.rows(_SEQUENCES):
-            last, called = session.rows(f"SELECT last_value, is_called FROM {quote(schema)}.{quote(sequence)}")[0]  # noqa: S608
+            last, called = session.rows(f"SELECT last_value, is_called FROM {quote(schema)}.{quote(sequence)}")[0]
             outermost = session.value(
-                f"SELECT {'max' if step > 0 else 'min'}({quote(column)}) FROM {quote(table_schema)}.{quote(table)}"  # noqa: S608
+                f"SELECT {'max' if step > 0 else 'min'}({quote(column)}) FROM {quote(table_schema)}.{quote(table)}"
             )
             following = last + step if called else last
             if outermost is None or (following > outermost if step > 0 else following < outermost):
@@ -66,7 +66,7 @@ def unfinished_migrations(session: Session) -> list[str]:
             (_PRISMA,),
         ):
             stuck = session.rows(
-                f"SELECT migration_name FROM {quote(schema)}.{_PRISMA}"  # noqa: S608
+                f"SELECT migration_name FROM {quote(schema)}.{_PRISMA}"
                 " WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at"
             )
             problems += [f"migration {name} is not finished" for (name,) in stuck]
