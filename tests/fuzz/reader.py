@@ -21,16 +21,16 @@ for entry in (ROOT, ROOT / "collections"):
     if str(entry) not in sys.path:
         sys.path.insert(0, str(entry))
 
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.checksum import crc32  # noqa: E402
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.data import plain_range  # noqa: E402
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.judge import judge  # noqa: E402
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.model import (  # noqa: E402
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.checksum import crc32
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.data import plain_range
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.judge import judge
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.model import (
     Dump,
     DumpRejected,
 )
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Rows  # noqa: E402
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Rows
 
-from tests.unit.plugins.module_utils.postgres.given import SCHOOL, events, in_chunks  # noqa: E402
+from tests.unit.plugins.module_utils.postgres.given import SCHOOL, events, in_chunks
 
 CHUNKS = (5, 61, 1021)
 LONGEST_SECONDS = 20

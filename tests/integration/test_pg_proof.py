@@ -264,7 +264,7 @@ class Academy:
     def prove(self, database: str, dump: Dump, level: str = "content", **options: object) -> Proof:
         loaded = {name: data.rows or 0 for name, data in dump.data.items()}
         with self.session(database) as session:
-            return prove(session, dump, loaded, (), level=level, **options)  # type: ignore[arg-type]
+            return prove(session, dump, loaded, (), level=level, **options)  # type: ignore[arg-type]  # options of any kind, as the cases name them
 
     def drop(self) -> None:
         for name in self._made:
