@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from lab import disasters
+from lab import disasters, releases
 from lab.demo import DISASTERS, demo
 from lab.platform import LabError, Wanted, default_state, down, opened, status, up
 from lab.postgres import WHEEL_FOLDERS, ServerError
@@ -46,6 +46,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
                 default="crash",
                 help="crash: the process ends; fail: it answers, and integrity says FAIL (default: %(default)s)",
             )
+    published = _command(commands, "release", "publish a version of the API, to be taken by Dokploy's next deploy")
+    published.add_argument("version", help="such as 1.5.0")
+    published.add_argument(
+        "--behaviour", choices=tuple(releases.TAGS), default="ok", help="what is wrong with it (default: %(default)s)"
+    )
+    published.add_argument("--webhook", action="store_true", help="let Dokploy deploy it by itself, as after a push")
     story = _command(commands, "demo", "up, a disaster, the real playbook and its recovery, down")
     story.add_argument("--disaster", choices=DISASTERS, default=DISASTERS[0], help="default: %(default)s")
     _add_up_options(story)
@@ -118,6 +124,9 @@ def _run(options: argparse.Namespace, state: Path) -> int:
         report = status(state)
         print(json.dumps(report, indent=2) if options.json else _table(report))
         return 0 if report["up"] else 1
+    elif options.command == "release":
+        for line in releases.release(opened(state), options.version, options.behaviour, options.webhook):
+            _say(line)
     else:
         how = {"how": options.how} if options.disaster == disasters.BAD_RELEASE else {}
         for line in disasters.ALL[options.disaster](opened(state), **how):

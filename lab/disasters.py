@@ -11,6 +11,7 @@ from psycopg import sql
 
 from lab import client
 from lab.platform import Description, LabError, server_of
+from lab.releases import ask_dokploy, dokploy_of, image_of
 
 BAD_RELEASE = "bad-release"
 BAD_VERSION = "1.5.0"
@@ -71,14 +72,11 @@ def corrupt(description: Description) -> Iterator[str]:
 
 def bad_release(description: Description, how: str = "crash") -> Iterator[str]:
     """a broken version is deployed through Dokploy"""
-    dokploy = description["dokploy"]
-    if dokploy is None:
-        raise LabError("this lab has no Dokploy: run `python -m lab down` and `up` without --only")
-    application, image = dokploy["application_id"], f"lab/api:{BAD_VERSION}-{how}"
+    application, image = dokploy_of(description)["application_id"], image_of(BAD_VERSION, how)
     yield f"before: {_version(description)}"
     known = {row["deploymentId"] for row in _deployments(description)}
-    _dokploy(description, "application.update", {"applicationId": application, "dockerImage": image})
-    _dokploy(description, "application.deploy", {"applicationId": application, "title": f"release {BAD_VERSION}"})
+    ask_dokploy(description, "application.update", {"applicationId": application, "dockerImage": image})
+    ask_dokploy(description, "application.deploy", {"applicationId": application, "title": f"release {BAD_VERSION}"})
     yield f"deployment of {image}: {_wait_for_new_deployment(description, known)}"
     if how == "fail":
         _wait_until_served_alone(description, BAD_VERSION)
@@ -154,21 +152,10 @@ def _wait_for_new_deployment(description: Description, known: set[str]) -> str:
 
 
 def _deployments(description: Description) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _dokploy(
+    rows: list[dict[str, Any]] = ask_dokploy(
         description, f"deployment.all?applicationId={description['dokploy']['application_id']}"
     )
     return rows
-
-
-def _dokploy(description: Description, procedure: str, body: dict[str, Any] | None = None) -> Any:
-    dokploy = description["dokploy"]
-    try:
-        status, answer = client.call(f"{dokploy['url']}/api/{procedure}", body, {"x-api-key": dokploy["api_key"]})
-    except client.Unreachable as error:
-        raise LabError(str(error)) from error
-    if status != 200:
-        raise LabError(f"Dokploy answered {status} to {procedure.partition('?')[0]}")
-    return answer
 
 
 def _scalar(connection: Any, query: str) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -18,6 +19,8 @@ from typing import Any
 import psycopg
 
 from lab import backups, client, processes
+from lab.dokploy.model import Model, Row, new_id
+from lab.dokploy.tempo import iso_now
 from lab.postgres import PROCESS as POSTGRES
 from lab.postgres import Server, Settings, find_binaries, free_port
 
@@ -150,8 +153,6 @@ def _start_postgres(server: Server, folder: Path, scale: float, say: Say) -> Non
 
 
 def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
-    from lab.dokploy.model import Model
-
     api_url = f"http://127.0.0.1:{(api_port := free_port())}"
     dokploy_port = free_port()
     dokploy_url = f"http://127.0.0.1:{dokploy_port}"
@@ -167,6 +168,7 @@ def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
     with model.change():
         for name in OTHER_APPLICATIONS:
             model.add_application(name, f"{PROJECT}-{name}", seeded.environment_id)
+        _keep_snapshots(model, model.application(seeded.application_id))
     _spawn_dokploy(server.state, dokploy_port, wanted.tempo)
     _wait(server.state, f"{dokploy_url}/api/health", DOKPLOY)
     say(f"Dokploy double on {dokploy_url}")
@@ -190,6 +192,23 @@ def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
             "app_name": seeded.app_name,
         },
     }
+
+
+def _keep_snapshots(model: Model, application: Row) -> None:
+    """Every deployment from now on is kept in a registry, so that Dokploy itself can roll back to it."""
+    registry_id = new_id()
+    model.tables["registries"][registry_id] = {
+        "registryId": registry_id,
+        "registryName": "lab",
+        "imagePrefix": None,
+        "username": "lab",
+        "password": secrets.token_urlsafe(12),
+        "registryUrl": "127.0.0.1:5000",
+        "createdAt": iso_now(),
+        "registryType": "cloud",
+        "organizationId": model.organization_of(application),
+    }
+    application.update(rollbackActive=True, rollbackRegistryId=registry_id)
 
 
 def _application_environment(server: Server, port: int, wanted: Wanted) -> str:

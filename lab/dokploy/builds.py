@@ -5,79 +5,100 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass
 from typing import Any
 
-from lab.dokploy import images
+from lab.dokploy import compose_builds, images, sources
 from lab.dokploy.columns import columns_of
-from lab.dokploy.images import Image
+from lab.dokploy.kinds import APPLICATION, KINDS
 from lab.dokploy.model import Model, Row, new_id, snapshot_image
 from lab.dokploy.queue import Job
-from lab.dokploy.swarm import Spec, Swarm
-from lab.dokploy.tempo import Tempo, iso_now
+from lab.dokploy.recipes import Outcome, Recipe
+from lab.dokploy.sources import image_of
+from lab.dokploy.swarm import Swarm
+from lab.dokploy.tasks import Spec
+from lab.dokploy.tempo import Interrupted, Tempo, iso_now
+from lab.dokploy.versions import COMMIT_OVERWRITES_TITLE, SWARM_ROLLS_BACK, Version
 from lab.dokploy.views import environment_with_project
 
 RECORD_DELAY_SECONDS = 0.6
-PULL_SECONDS = 0.35
-GIT_BUILD_SECONDS = 3.0
 OVERWRITE_DELAY_SECONDS = 0.5
 
 _FAILED = "\nError occurred ❌, check the logs for details.\n"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`commit` is what a clone found; a failed clone finds none."""
-
-    ok: bool
-    log: str
-    image: Image | None = None
-    commit: Row | None = None
+# What docker does when an update names no action of its own.
+_UNNAMED_ACTION = "pause"
 
 
 class Builder:
     """Runs the jobs of the queue against the model and the swarm."""
 
-    def __init__(self, model: Model, swarm: Swarm, tempo: Tempo) -> None:
+    def __init__(self, model: Model, swarm: Swarm, tempo: Tempo, version: Version) -> None:
         self._model = model
         self._swarm = swarm
         self._tempo = tempo
+        self._version = version
 
     def build(self, job: Job, ended: threading.Event) -> None:
+        kind = KINDS[job.service]
         self._tempo.wait(RECORD_DELAY_SECONDS, ended)
         with self._model.change():
-            application = self._model.tables["applications"].get(job.application_id)
-            if application is None:
+            service = self._model.tables[kind.table].get(job.service_id)
+            if service is None:
                 return
-            application["applicationStatus"] = "running"
+            service[kind.status] = "running"
         with self._model.change():
-            deployment = self._model.add_deployment(
-                application, job.title, job.description, "Initializing deployment\n"
-            )
-            rollback = self._snapshot(application, deployment)
-        commit = self._commit(application, job.kind)
-        self._tempo.wait(self._seconds(application, commit), ended)
+            record = self._model.add_record(kind.id, service, job.title, job.description, "Initializing deployment\n")
+            rollback = self._snapshot(service, record) if kind is APPLICATION else None
+        if kind is APPLICATION:
+            recipe = sources.recipe_of(self._model, service, job.kind)
+        else:
+            recipe = compose_builds.recipe_of(self._model, self._swarm, service, job.kind)
+        try:
+            outcome = self._follow(recipe, record, ended)
+        except Interrupted:
+            if kind is APPLICATION:
+                self._orphan(recipe, record)
+            raise
         with self._model.change():
-            outcome = self._outcome(application, job.kind, commit)
-            self._finish(application, deployment, rollback, outcome)
+            log = outcome.log + ("" if outcome.ok else _FAILED)
+            if outcome.ok and kind is APPLICATION:
+                log += self._roll_out(service, rollback, outcome)
+            self._model.end_record(record, outcome.ok, log)
         with self._model.change():
-            application["applicationStatus"] = "done" if outcome.ok else "error"
-        if outcome.commit and job.kind == "deploy":
+            service[kind.status] = "done" if outcome.ok else "error"
+        if outcome.commit and job.kind == "deploy" and self._version.has(COMMIT_OVERWRITES_TITLE):
             self._tempo.wait(OVERWRITE_DELAY_SECONDS, ended)
             with self._model.change():
-                deployment["title"] = outcome.commit["message"]
-                deployment["description"] = f"Commit: {outcome.commit['sha']}"
+                record["title"] = outcome.commit["message"]
+                record["description"] = f"Commit: {outcome.commit['sha']}"
 
-    def _finish(self, application: Row, deployment: Row, rollback: Row | None, outcome: Outcome) -> None:
-        if outcome.ok:
-            if rollback and outcome.image:
-                images.keep(self._model, snapshot_image(rollback), outcome.image)
-            self._swarm.apply(application["appName"], spec_of(application), application["replicas"])
-        deployment["status"] = "done" if outcome.ok else "error"
-        deployment["finishedAt"] = iso_now()
-        # The record may have been removed while the build ran; the build goes on unrecorded.
-        if deployment["deploymentId"] in self._model.tables["deployments"]:
-            self._model.tables["logs"][deployment["deploymentId"]] += outcome.log + ("" if outcome.ok else _FAILED)
+    def _follow(self, recipe: Recipe, record: Row, ended: threading.Event) -> Outcome:
+        while True:
+            with self._model.change():
+                try:
+                    step = next(recipe)
+                except StopIteration as end:
+                    outcome: Outcome = end.value
+                    return outcome
+                self._model.add_to_log(record, step.log)
+            self._tempo.wait(step.seconds, ended)
+
+    def _orphan(self, recipe: Recipe, record: Row) -> None:
+        """docker builds on without Dokploy: the image gets its tag, and nothing is rolled out."""
+        with self._model.change():
+            try:
+                while True:
+                    self._model.add_to_log(record, next(recipe).log)
+            except StopIteration as end:
+                self._model.add_to_log(record, end.value.log)
+
+    def _roll_out(self, application: Row, rollback: Row | None, outcome: Outcome) -> str:
+        """Answers what is logged of the image that is kept for a rollback."""
+        self._swarm.apply(application["appName"], spec_of(application, self._version), application["replicas"])
+        if rollback is None or outcome.image is None:
+            return ""
+        reference = snapshot_image(rollback)
+        images.keep(self._model, reference, outcome.image)
+        return sources.pushed(reference, outcome.image)
 
     def _snapshot(self, application: Row, deployment: Row) -> Row | None:
         """Made before the build, so that a failed build has one too, without an image behind it."""
@@ -108,72 +129,15 @@ class Builder:
         deployment["rollbackId"] = rollback["rollbackId"]
         return rollback
 
-    # -- the sources ------------------------------------------------------------------------------------------------
 
-    def _commit(self, application: Row, kind: str) -> Row | None:
-        """The commit that a job builds: a deploy clones, a redeploy takes the checkout that is there."""
-        if application["sourceType"] != "git":
-            return None
-        with self._model.change():
-            checkouts = self._model.tables["checkouts"]
-            if kind == "deploy":
-                branches = self._model.tables["repositories"].get(application["customGitUrl"], {})
-                commits = branches.get(application["customGitBranch"], [])
-                if not commits:
-                    return None
-                checkouts[application["applicationId"]] = commits[-1]
-            commit: Row | None = checkouts.get(application["applicationId"])
-            return commit
-
-    def _seconds(self, application: Row, commit: Row | None) -> float:
-        if application["sourceType"] == "git" and commit:
-            return float(commit.get("build_seconds", GIT_BUILD_SECONDS))
-        return PULL_SECONDS
-
-    def _outcome(self, application: Row, kind: str, commit: Row | None) -> Outcome:
-        if application["sourceType"] == "docker":
-            return self._pull(application) if kind == "deploy" else Outcome(True, "", self._image(application))
-        if application["sourceType"] == "git":
-            return self._git(application, kind, commit)
-        return Outcome(False, f"Error: ❌ {application['sourceType'].title()} Provider not found\n")
-
-    def _image(self, application: Row) -> Image | None:
-        return images.find(self._model, image_of(application))
-
-    def _pull(self, application: Row) -> Outcome:
-        reference = application["dockerImage"]
-        image = self._image(application)
-        begin = f"Pulling {reference}\n" + ("Login Succeeded\n" if application["username"] else "")
-        if image is None:
-            reason = f"manifest for {reference} not found: manifest unknown: manifest unknown"
-            return Outcome(False, f"{begin}Error response from daemon: {reason}\n❌ Pulling image failed\n")
-        return Outcome(True, f"{begin}{reference}\n✅ Pulling image completed.\n", image)
-
-    def _git(self, application: Row, kind: str, commit: Row | None) -> Outcome:
-        url, branch = application["customGitUrl"], application["customGitBranch"]
-        folder = f"/etc/dokploy/applications/{application['appName']}/code"
-        begin = f"Cloning Repo Custom {url} to {folder}: ✅\nCloning into '{folder}'...\n" if kind == "deploy" else ""
-        if commit is None:
-            return Outcome(
-                False,
-                f"{begin}warning: Could not find remote branch {branch} to clone.\n"
-                f"fatal: Remote branch {branch} not found in upstream origin\n"
-                f"❌ [ERROR] Fail to clone the repository {url}\n",
-            )
-        if commit.get("behaviour") == "fail-build":
-            return Outcome(False, f"{begin}❌ Docker build failed\n", None, commit)
-        image = images.from_commit(commit)
-        images.keep(self._model, image_of(application), image)
-        tagged = f"Successfully tagged {image_of(application)}\n✅ Docker build completed.\n"
-        return Outcome(True, f"{begin}{tagged}", image, commit)
-
-
-def image_of(application: dict[str, Any]) -> str:
-    """What `reload` and every deploy run."""
-    if application["sourceType"] == "docker":
-        return str(application["dockerImage"])
-    return f"{application['appName']}:latest"
-
-
-def spec_of(application: dict[str, Any], image: str | None = None) -> Spec:
-    return Spec(image or image_of(application), application["env"] or "", application["command"])
+def spec_of(application: dict[str, Any], version: Version, image: str | None = None) -> Spec:
+    """Dokploy's own update policy holds as long as the application has none."""
+    update = application["updateConfigSwarm"]
+    default = "rollback" if version.has(SWARM_ROLLS_BACK) else _UNNAMED_ACTION
+    return Spec(
+        image or image_of(application),
+        application["env"] or "",
+        application["command"],
+        on_failure=update.get("FailureAction", _UNNAMED_ACTION) if update else default,
+        stop_first=bool(update) and update.get("Order", "stop-first") == "stop-first",
+    )

@@ -10,19 +10,35 @@ from typing import Any
 
 from lab.dokploy.model import Model
 
-_SUFFIXES = {"-crash": "crash", "-fail": "fail-integrity"}
+_SUFFIXES = {
+    "-crash": "crash",
+    "-fail": "fail-integrity",
+    "-degraded": "degraded",
+    "-slow": "slow",
+    "-wrong-version": "wrong-version",
+}
+# Behaviours of the image that the API itself knows nothing of.
+_AROUND_THE_API = ("slow", "wrong-version")
 
 
 @dataclass(frozen=True)
 class Image:
-    """The behaviour is one of the API's: ok, crash, fail-integrity."""
+    """The behaviour is one of the API's, or slow (it listens late), or wrong-version (it tells another)."""
 
     version: str
     commit: str
     behaviour: str = "ok"
 
+    @property
+    def id(self) -> str:
+        """The same for every tag of the image."""
+        content = f"{self.version} {self.commit} {self.behaviour}"
+        return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
     def environment(self) -> dict[str, str]:
-        return {"APP_VERSION": self.version, "APP_COMMIT": self.commit, "APP_BEHAVIOUR": self.behaviour}
+        behaviour = "ok" if self.behaviour in _AROUND_THE_API else self.behaviour
+        version, commit = ("0.0.0", "0" * 40) if self.behaviour == "wrong-version" else (self.version, self.commit)
+        return {"APP_VERSION": version, "APP_COMMIT": commit, "APP_BEHAVIOUR": behaviour}
 
 
 def find(model: Model, reference: str) -> Image | None:
@@ -46,7 +62,10 @@ def from_commit(commit: Mapping[str, Any]) -> Image:
 
 def _is_built_here(model: Model, repository: str) -> bool:
     name = repository.rpartition("/")[2]
-    return any(row["appName"] == name for row in model.tables["applications"].values())
+    applications, compose = model.tables["applications"].values(), model.tables["compose"].values()
+    return any(row["appName"] == name for row in applications) or any(
+        name.startswith(f"{row['appName']}-") for row in compose
+    )
 
 
 def _pulled(repository: str, tag: str) -> Image:

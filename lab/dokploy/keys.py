@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""API keys: who calls, how often they may, and what they may touch."""
+"""API keys: who calls, how often and how long they may, and what they may touch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.dokploy.errors import ApiError
+from lab.dokploy.tempo import iso, iso_now
 
 Row = dict[str, Any]
 
@@ -24,6 +25,7 @@ class Caller:
     role: str
     organization_id: str
     services: tuple[str, ...]
+    user_id: str = ""
 
     @property
     def is_member(self) -> bool:
@@ -54,10 +56,18 @@ def add(
     services: Sequence[str] = (),
     limit: int | None = None,
     window_ms: int = DAY_MS,
+    user_id: str = "",
+    name: str = "",
+    lifetime: float | None = None,
 ) -> str:
     """A new key; only its hash is kept. `limit` counts verifications, of which a REST request makes two."""
     key = secrets.token_urlsafe(48)
     table[_hash(key)] = {
+        "id": secrets.token_hex(16),
+        "name": name,
+        "userId": user_id,
+        "createdAt": iso_now(),
+        "expiresAt": None if lifetime is None else iso(time.time() + lifetime),
         "organizationId": organization_id,
         "role": role,
         "services": list(services),
@@ -72,12 +82,33 @@ def add(
 
 def verify(table: Row, key: str | None, times: int) -> Caller | None:
     """None when the gate stays shut: no key, a wrong one, or one whose limit is used up."""
-    row: Row | None = table.get(_hash(key)) if key else None
-    if row is None:
+    row = find(table, key)
+    if row is None or (row["expiresAt"] and row["expiresAt"] <= iso_now()):
         return None
     if row["rateLimitEnabled"] and not all(_count(row) for _turn in range(times)):
         return None
-    return Caller(row["role"], row["organizationId"], tuple(row["services"]))
+    return Caller(row["role"], row["organizationId"], tuple(row["services"]), row["userId"])
+
+
+def find(table: Row, key: str | None) -> Row | None:
+    row: Row | None = table.get(_hash(key)) if key else None
+    return row
+
+
+def of_user(table: Row, user_id: str) -> list[Row]:
+    return [row for row in table.values() if row["userId"] == user_id]
+
+
+def short(row: Row) -> Row:
+    """As a user's own list shows it."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "prefix": None,
+        "enabled": True,
+        "expiresAt": row["expiresAt"],
+        "createdAt": row["createdAt"],
+    }
 
 
 def _count(row: Row) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from lab.dokploy import keys
 from lab.dokploy.columns import new_application
 from lab.dokploy.errors import not_found
+from lab.dokploy.kinds import APPLICATION, COMPOSE, Kind
 from lab.dokploy.tempo import iso_now
 
 Row = dict[str, Any]
@@ -27,7 +28,12 @@ _TABLES = (
     "projects",
     "environments",
     "applications",
+    "compose",
     "postgres",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis",
     "registries",
     "deployments",
     "rollbacks",
@@ -37,6 +43,14 @@ _TABLES = (
     "images",
     "services",
     "tasks",
+    "schedules",
+    "destinations",
+    "backups",
+    "organizations",
+    "members",
+    "users",
+    "sessions",
+    "logins",
     "keys",
 )
 
@@ -54,6 +68,11 @@ class Seeded(NamedTuple):
 def new_id() -> str:
     """An id in Dokploy's manner: it may begin with '-' or '_'."""
     return "".join(secrets.choice(_ID_ALPHABET) for _turn in range(21))
+
+
+def new_app_name(begin: str) -> str:
+    """What a service is called everywhere but in the dashboard."""
+    return f"{begin}-{''.join(secrets.choice(_SUFFIX_ALPHABET) for _turn in range(6))}"
 
 
 class Model:
@@ -92,6 +111,9 @@ class Model:
     def application(self, application_id: str) -> Row:
         return self.one("applications", application_id, "Application")
 
+    def service(self, kind: Kind, service_id: str) -> Row:
+        return self.one(kind.table, service_id, kind.title)
+
     def environment_of(self, service: Row) -> Row:
         row: Row = self.tables["environments"][service["environmentId"]]
         return row
@@ -106,8 +128,11 @@ class Model:
         return sorted(rows, key=lambda row: str(row["createdAt"]))[::-1]
 
     def deployments_of(self, application_id: str) -> list[Row]:
-        """Newest first."""
-        rows = [row for row in self.tables["deployments"].values() if row["applicationId"] == application_id]
+        return self.records_of("applicationId", application_id)
+
+    def records_of(self, owner: str, owner_id: str) -> list[Row]:
+        """Newest first. `owner` is the column of a record that names what it belongs to."""
+        rows = [row for row in self.tables["deployments"].values() if row[owner] == owner_id]
         return sorted(rows, key=lambda row: str(row["createdAt"]))[::-1]
 
     # -- making -------------------------------------------------------------------------------------------------
@@ -140,11 +165,10 @@ class Model:
         return row
 
     def add_application(self, name: str, app_name: str, environment_id: str, description: str | None = None) -> Row:
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _turn in range(6))
         row = new_application(
             applicationId=new_id(),
             name=name,
-            appName=f"{app_name}-{suffix}",
+            appName=new_app_name(app_name),
             description=description,
             refreshToken=new_id(),
             createdAt=iso_now(),
@@ -154,19 +178,22 @@ class Model:
         return row
 
     def add_deployment(self, application: Row, title: str, description: str, log: str) -> Row:
+        return self.add_record("applicationId", application, title, description, log)
+
+    def add_record(self, owner: str, service: Row, title: str, description: str, log: str, folder: str = "logs") -> Row:
         """A running record; all but the newest ten go first, with their logs and snapshots."""
-        for old in self.deployments_of(application["applicationId"])[KEPT_DEPLOYMENTS:]:
+        for old in self.records_of(owner, service[owner])[KEPT_DEPLOYMENTS:]:
             self.remove_deployment(old["deploymentId"])
         now = iso_now()
-        app_name = application["appName"]
+        app_name = service["appName"]
         row: Row = {
             "deploymentId": new_id(),
             "title": title,
             "description": description,
             "status": "running",
-            "logPath": f"/etc/dokploy/logs/{app_name}/{app_name}-{now[:10]}:{now[11:19]}.log",
+            "logPath": f"/etc/dokploy/{folder}/{app_name}/{app_name}-{now[:10]}:{now[11:19]}.log",
             "pid": None,
-            "applicationId": application["applicationId"],
+            "applicationId": None,
             "composeId": None,
             "serverId": None,
             "isPreviewDeployment": False,
@@ -180,10 +207,21 @@ class Model:
             "rollbackId": None,
             "volumeBackupId": None,
             "buildServerId": None,
+            owner: service[owner],
         }
         self.tables["deployments"][row["deploymentId"]] = row
         self.tables["logs"][row["deploymentId"]] = log
         return row
+
+    def end_record(self, record: Row, ok: bool, log: str) -> None:
+        record["status"] = "done" if ok else "error"
+        record["finishedAt"] = iso_now()
+        self.add_to_log(record, log)
+
+    def add_to_log(self, record: Row, log: str) -> None:
+        # It may have been removed in the meantime.
+        if record["deploymentId"] in self.tables["deployments"]:
+            self.tables["logs"][record["deploymentId"]] += log
 
     def remove_deployment(self, deployment_id: str) -> Row:
         row: Row = self.tables["deployments"].pop(deployment_id)
@@ -200,15 +238,36 @@ class Model:
     def remove_application(self, application_id: str) -> None:
         for row in self.deployments_of(application_id):
             self.remove_deployment(row["deploymentId"])
+        self.remove_what_hangs_on("applicationId", application_id)
         del self.tables["applications"][application_id]
+
+    def remove_what_hangs_on(self, column: str, service_id: str) -> None:
+        """The schedules and backups of a service go with it; the stored objects stay."""
+        for row in list(self.tables["schedules"].values()):
+            if row.get(column) == service_id:
+                self.remove_schedule(row["scheduleId"])
+        for row in list(self.tables["backups"].values()):
+            if row.get(column) == service_id:
+                self.remove_backup(row["backupId"])
+
+    def remove_schedule(self, schedule_id: str) -> None:
+        for row in self.records_of("scheduleId", schedule_id):
+            self.remove_deployment(row["deploymentId"])
+        del self.tables["schedules"][schedule_id]
+
+    def remove_backup(self, backup_id: str) -> None:
+        for row in self.records_of("backupId", backup_id):
+            self.remove_deployment(row["deploymentId"])
+        del self.tables["backups"][backup_id]
 
     def cancel_running(self) -> None:
         """What a start of the server does to what the last one left unfinished."""
         for row in self.tables["deployments"].values():
             if row["status"] == "running":
                 row["status"] = "cancelled"
-                if application := self.tables["applications"].get(row["applicationId"]):
-                    application["applicationStatus"] = "idle"
+                for kind in (APPLICATION, COMPOSE):
+                    if service := self.tables[kind.table].get(row[kind.id]):
+                        service[kind.status] = "idle"
 
     # -- seeding ------------------------------------------------------------------------------------------------
 
@@ -223,8 +282,12 @@ class Model:
         replicas: int = 1,
     ) -> Seeded:
         """One deployed docker application and an owner's key; the swarm starts its tasks with the server."""
+        # Users are rows of a model, too, so that their module needs this one.
+        from lab.dokploy import users
+
         with self.change():
-            organization_id = new_id()
+            owner = users.add_user(self, "owner@lab.invalid", users.new_secret())
+            organization_id = users.add_organization(self, "My Organization", owner["id"], is_default=True)["id"]
             project_row, environment_row = self.add_project(project, None, organization_id)
             environment_row["name"] = environment
             row = self.add_application(application, f"{project}-{application}", environment_row["environmentId"])
@@ -237,7 +300,7 @@ class Model:
                 "spec": {"image": docker_image, "env": env, "command": None},
                 "replicas": replicas,
             }
-            key = keys.add(self.tables["keys"], organization_id=organization_id)
+            key = keys.add(self.tables["keys"], organization_id=organization_id, user_id=owner["id"], name="lab")
         return Seeded(
             key, project_row["projectId"], environment_row["environmentId"], row["applicationId"], row["appName"]
         )

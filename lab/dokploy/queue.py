@@ -15,14 +15,15 @@ from lab.dokploy.tempo import Interrupted
 
 @dataclass
 class Job:
-    """One deploy or redeploy that was asked for."""
+    """One deploy or redeploy that was asked for; `service` is the kind of what is to be deployed."""
 
     number: int
-    application_id: str
+    service_id: str
     title: str
     description: str
     kind: str
     queued_ms: int
+    service: str = "application"
     started_ms: int | None = None
 
     def row(self, service_path: dict[str, str]) -> dict[str, Any]:
@@ -31,11 +32,11 @@ class Job:
             "id": f"job-{self.number}",
             "name": "deployments",
             "data": {
-                "applicationId": self.application_id,
+                f"{self.service}Id": self.service_id,
                 "titleLog": self.title,
                 "descriptionLog": self.description,
                 "type": self.kind,
-                "applicationType": "application",
+                "applicationType": self.service,
                 "server": False,
             },
             "timestamp": self.queued_ms,
@@ -70,10 +71,10 @@ class BuildQueue:
         if self._worker:
             self._worker.join()
 
-    def add(self, application_id: str, title: str, description: str, kind: str) -> None:
+    def add(self, service_id: str, title: str, description: str, kind: str, service: str = "application") -> None:
         with self._changed:
             self._count += 1
-            self._jobs.append(Job(self._count, application_id, title, description, kind, _now_ms()))
+            self._jobs.append(Job(self._count, service_id, title, description, kind, _now_ms(), service))
             self._changed.notify_all()
 
     def jobs(self) -> list[Job]:
@@ -81,10 +82,10 @@ class BuildQueue:
         with self._changed:
             return self._jobs[::-1]
 
-    def clean(self, application_id: str) -> None:
-        """Drops what waits for this application; what runs goes on."""
+    def clean(self, service_id: str) -> None:
+        """Drops what waits for this service; what runs goes on."""
         with self._changed:
-            self._jobs = [job for job in self._jobs if job.application_id != application_id or job.started_ms]
+            self._jobs = [job for job in self._jobs if job.service_id != service_id or job.started_ms]
 
     def _run(self, ended: threading.Event) -> None:
         while job := self._next(ended):

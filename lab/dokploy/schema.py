@@ -86,6 +86,9 @@ def _coerced(field: Field, name: str, value: Any) -> tuple[Any, Issue | None]:
     if field.type == "string" and field.minimum is not None and len(value) < field.minimum:
         expectation = f"expected string to have >={field.minimum} characters"
         return value, _size("small", "string", field.minimum, name, expectation)
+    if field.type == "string" and field.maximum is not None and len(value) > field.maximum:
+        expectation = f"expected string to have <={field.maximum} characters"
+        return value, _size("big", "string", field.maximum, name, expectation)
     return value, None
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.dokploy.backups import Backups
+from lab.dokploy.buckets import Buckets
 from lab.dokploy.builds import Builder
 from lab.dokploy.model import Model
 from lab.dokploy.procedures import Server
@@ -14,6 +16,7 @@ from lab.dokploy.queue import BuildQueue
 from lab.dokploy.swarm import TASK_COMMAND, Swarm
 from lab.dokploy.tempo import Tempo
 from lab.dokploy.transport import Transport
+from lab.dokploy.versions import CURRENT, Version
 
 HTTP_POLL_SECONDS = 0.01
 
@@ -22,13 +25,21 @@ class Double:
     """Serves on the loopback. Usable within a process (`with Double(state) as double: double.url`) or as a program."""
 
     def __init__(
-        self, state: Path, port: int = 0, tempo: float = 1.0, task_command: Sequence[str] = TASK_COMMAND
+        self,
+        state: Path,
+        port: int = 0,
+        tempo: float = 1.0,
+        task_command: Sequence[str] = TASK_COMMAND,
+        version: str = CURRENT,
     ) -> None:
         pace = Tempo(tempo)
+        shown = Version(version)
         self.model = Model(state)
         self.swarm = Swarm(state, self.model, pace, task_command)
-        self.queue = BuildQueue(Builder(self.model, self.swarm, pace).build)
-        self._transport = Transport(Server(self.model, self.swarm, self.queue), port)
+        self.queue = BuildQueue(Builder(self.model, self.swarm, pace, shown).build)
+        self.buckets = Buckets(state)
+        backups = Backups(self.model, self.swarm, self.buckets)
+        self._transport = Transport(Server(self.model, self.swarm, self.queue, self.buckets, backups, shown), port)
         serve = self._transport.serve_forever
         self._thread = threading.Thread(target=serve, args=(HTTP_POLL_SECONDS,), name="http", daemon=True)
 

@@ -4,25 +4,27 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lab import processes
 from lab.dokploy import images
+from lab.dokploy.images import Image
 from lab.dokploy.model import Model
-from lab.dokploy.tempo import Tempo, human_duration
+from lab.dokploy.tasks import ENDED_BY_ITSELF, ENDED_BY_SIGNAL, Former, Service, Spec, Task, stored_service, stored_task
+from lab.dokploy.tempo import Tempo
 
 TASK_COMMAND = (sys.executable, "-m", "lab.api", "--port", "{port}")
-ALWAYS_FAILS = "/bin/false"
-ENDED_BY_ITSELF = ("Failed", "Rejected", "Complete")
-NODE = "vm"
+STAND_IN_COMMAND = ("sh", "-c", 'test "$APP_BEHAVIOUR" = crash && exit 1; exec sleep infinity')
+FAILING_COMMANDS = ("/bin/false", "false")
 HISTORY = 5
+# A plain container has no history: a new one of its name takes its place.
+CONTAINER_HISTORY = 1
 
 POLL_SECONDS = 0.05
 SETTLE_SECONDS = 1.0
@@ -36,73 +38,15 @@ SHORTEST_MONITOR_SECONDS = 3.0
 CONVERGE_SECONDS = 5.0
 LONGEST_START_SECONDS = 30.0
 END_TIMEOUT_SECONDS = 5.0
+SLOW_START_SECONDS = 10.0
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
-_TASK_ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SLEEP_FIRST = "import os, sys, time; time.sleep(float(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])"
 
 
 class NoSuchService(Exception):
     """docker says that there is none."""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What the tasks of a service run."""
-
-    image: str
-    env: str
-    command: str | None = None
-
-    def variables(self) -> dict[str, str]:
-        pairs = (line.split("=", 1) for line in self.env.splitlines() if "=" in line and not line.startswith("#"))
-        return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
-
-
-@dataclass
-class Service:
-    """`version` grows with every update; tasks of another version are to be replaced."""
-
-    spec: Spec
-    replicas: int
-    version: int = 1
-    previous: Spec | None = None
-    monitored_until: float = 0.0
-    roll_back_at: float | None = None
-
-
-@dataclass
-class Task:
-    """One try to run a replica. `desired` is what swarm wants of it, `state` what it is."""
-
-    service: str
-    slot: int
-    version: int
-    spec: Spec
-    desired: str = "ready"
-    state: str = "Ready"
-    error: str = ""
-    start_at: float = 0.0
-    since: float = field(default_factory=time.time)
-    pid: int | None = None
-    exit_code: int | None = None
-    id: str = field(default_factory=lambda: "".join(secrets.choice(_TASK_ID_ALPHABET) for _turn in range(25)))
-    container_id: str = field(default_factory=lambda: secrets.token_hex(32))
-
-    @property
-    def process(self) -> str:
-        return f"api.{self.id}"
-
-    @property
-    def container_name(self) -> str:
-        return f"{self.service}.{self.slot}.{self.id}"
-
-    @property
-    def has_container(self) -> bool:
-        return self.pid is not None
-
-    def become(self, state: str, desired: str, error: str = "") -> None:
-        self.state, self.desired, self.error, self.since = state, desired, error, time.time()
 
 
 class Swarm:
@@ -116,8 +60,8 @@ class Swarm:
         self._ended = threading.Event()
         self._begun = 0.0
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
-        self._services = {name: _service(row) for name, row in model.tables["services"].items()}
-        self._tasks = [_task(row) for row in model.tables["tasks"].values()]
+        self._services = {name: stored_service(row) for name, row in model.tables["services"].items()}
+        self._tasks = [stored_task(row) for row in model.tables["tasks"].values()]
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -148,19 +92,33 @@ class Swarm:
 
     # -- what docker offers -----------------------------------------------------------------------------------------
 
-    def apply(self, name: str, spec: Spec, replicas: int) -> None:
-        """`docker service update --force`, or `create` when there is none. Waits for nothing."""
+    def apply(self, name: str, spec: Spec, replicas: int, *, force: bool = True) -> None:
+        """`docker service update --force`, or `create` when there is none. Waits for nothing.
+
+        Without `force`, tasks whose spec stays the same are left alone, as `docker stack deploy` does.
+        """
         with self._model.change():
             service = self._services.get(name)
             if service is None:
                 self._services[name] = Service(spec, replicas)
             else:
-                service.previous, service.spec, service.replicas = service.spec, spec, replicas
-                service.version += 1
-                service.roll_back_at = None
-                window = max(self._tempo.scaled(MONITOR_SECONDS), SHORTEST_MONITOR_SECONDS)
-                service.monitored_until = time.time() + window
+                if force or service.spec != spec:
+                    self._update(service, spec)
+                service.replicas = replicas
             self._keep()
+
+    def _update(self, service: Service, spec: Spec) -> None:
+        service.previous = Former(service.spec, service.replicas, service.version)
+        service.spec = spec
+        service.updates += 1
+        service.version = service.updates
+        service.roll_back_at = None
+        service.paused = False
+        self._monitor(service)
+
+    def _monitor(self, service: Service) -> None:
+        window = max(self._tempo.scaled(MONITOR_SECONDS), SHORTEST_MONITOR_SECONDS)
+        service.monitored_until = time.time() + window
 
     def scale(self, name: str, replicas: int) -> None:
         """`docker service scale`: returns when the service has converged."""
@@ -175,18 +133,42 @@ class Swarm:
                 return
         self._ended.wait(max(0.0, self._tempo.scaled(CONVERGE_SECONDS) - (time.monotonic() - begun)))
 
-    def remove(self, name: str) -> None:
+    def halt(self, name: str) -> None:
+        """`docker compose stop`: the containers end and stay."""
         with self._model.change():
-            self._services.pop(name, None)
+            self._services[name].replicas = 0
             for task in self._tasks_of(name):
                 self._end(task)
-            self._tasks = [task for task in self._tasks if task.service != name]
             self._keep()
 
-    def tasks(self, name: str) -> list[Task]:
-        """Newest first, up to the history limit of each slot."""
+    def remove(self, *names: str) -> None:
+        with self._model.change():
+            for name in names:
+                self._services.pop(name, None)
+                for task in self._tasks_of(name):
+                    self._end(task)
+            self._tasks = [task for task in self._tasks if task.service not in names]
+            self._keep()
+
+    def names_of(self, project: str) -> list[str]:
+        """The services of a stack or a compose project."""
         with self._model.lock:
-            return [replace(task) for task in reversed(self._tasks_of(name))]
+            return [name for name, service in self._services.items() if service.spec.project == project]
+
+    def runs(self, name: str) -> bool:
+        """Whether a service has all its tasks."""
+        return name in self._services and self._converged(name)
+
+    def tasks(self, name: str) -> list[Task]:
+        """Newest first, up to the history limit of each slot. Of a service of the swarm: containers have no tasks."""
+        with self._model.lock:
+            return [replace(task) for task in reversed(self._tasks_of(name)) if not task.spec.containers]
+
+    def containers(self, prefix: str) -> list[Task]:
+        """What `docker ps --all` lists of the containers whose names begin so."""
+        with self._model.lock:
+            named = (task for task in reversed(self._tasks) if task.container_name.startswith(prefix))
+            return [replace(task) for task in named if task.has_container]
 
     def container(self, container_id: str) -> Task | None:
         with self._model.lock:
@@ -225,48 +207,68 @@ class Swarm:
         self._consider_roll_back(task)
 
     def _consider_roll_back(self, task: Task) -> None:
+        """Any failure of a task that an update brought is one too many, while the update is watched."""
         service = self._services.get(task.service)
         if service is None or service.previous is None or task.version != service.version:
             return
-        if service.roll_back_at is None and time.time() < service.monitored_until:
+        if task.spec.containers or time.time() >= service.monitored_until:
+            return
+        if service.spec.on_failure == "pause":
+            service.paused = True
+        elif service.spec.on_failure == "rollback" and service.roll_back_at is None:
             service.roll_back_at = time.time() + self._tempo.scaled(ROLLBACK_DELAY_SECONDS)
 
     def _roll_back_when_due(self, service: Service) -> None:
-        if service.previous is None or service.roll_back_at is None or time.time() < service.roll_back_at:
+        """The version of before comes back too, so that tasks which the update had not reached go on."""
+        former = service.previous
+        if former is None or service.roll_back_at is None or time.time() < service.roll_back_at:
             return
-        service.spec, service.previous = service.previous, None
-        service.version += 1
-        service.roll_back_at = None
+        service.spec, service.replicas, service.version = former.spec, former.replicas, former.version
+        service.previous, service.roll_back_at = None, None
 
     def _converge(self, name: str, service: Service) -> None:
-        """Start first: an old task ends when its successor has run for a moment. One slot is updated at a time."""
+        """One slot is updated at a time; what is replaced ends when its successor has run for a moment, or failed."""
         wanted = [task for task in self._tasks_of(name) if task.desired != "shutdown"]
         for task in wanted:
             if task.slot > service.replicas:
                 self._end(task)
+        is_update = any(task.version != service.version for task in wanted)
         for slot in range(1, service.replicas + 1):
             mine = [task for task in wanted if task.slot == slot]
             old = [task for task in mine if task.version != service.version]
             current = next((task for task in mine if task.version == service.version), None)
+            failed = self._has_failed(name, slot, service.version)
+            if old and current is None and service.paused and not failed:
+                continue
+            if service.spec.stop_first or failed:
+                self._end_all(old)
+            current = current or self._next_try(name, slot, service)
             if current is None:
-                start_at = self._next_start(name, slot, service)
-                current = Task(name, slot, service.version, service.spec, start_at=start_at)
-                self._tasks.append(current)
+                continue
             if current.desired == "ready" and time.time() >= current.start_at:
-                self._start(current)
-            for task in old:
-                if task.state != "Running" or self._has_settled(current):
-                    self._end(task)
-            if old and not self._has_settled(current):
+                self._start(current, service)
+            settled = self._has_settled(current)
+            self._end_all(task for task in old if settled or task.state != "Running")
+            goes_on = settled or service.paused or (failed and service.spec.on_failure == "continue")
+            if is_update and not goes_on and not service.spec.containers:
                 break
 
-    def _next_start(self, name: str, slot: int, service: Service) -> float:
-        ended = [
-            task.since
-            for task in self._tasks_of(name)
-            if (task.slot, task.version) == (slot, service.version) and task.state in ENDED_BY_ITSELF
-        ]
-        return max(ended) + self._tempo.scaled(RESTART_DELAY_SECONDS) if ended and max(ended) > self._begun else 0.0
+    def _next_try(self, name: str, slot: int, service: Service) -> Task | None:
+        """None when a container has ended that is not to be restarted."""
+        ended = [task for task in self._tries(name, slot, service.version) if task.state in ENDED_BY_ITSELF]
+        if ended and not service.spec.restarts:
+            return None
+        task = Task(name, slot, service.version, service.spec)
+        if ended and ended[-1].since > self._begun:
+            task.start_at = ended[-1].since + self._tempo.scaled(RESTART_DELAY_SECONDS)
+        if ended and service.spec.containers:
+            task.container_id, task.exit_code = ended[-1].container_id, ended[-1].exit_code
+        self._tasks.append(task)
+        return task
+
+    def _has_failed(self, name: str, slot: int, version: int) -> bool:
+        """Whether a try has run there and failed; one that was rejected never ran."""
+        return any(task.state == "Failed" for task in self._tries(name, slot, version))
 
     def _has_settled(self, task: Task) -> bool:
         enough = max(self._tempo.scaled(SETTLE_SECONDS), SHORTEST_SETTLE_SECONDS)
@@ -280,25 +282,35 @@ class Swarm:
 
     # -- one task ------------------------------------------------------------------------------------------------------
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: Task, service: Service) -> None:
         image = images.find(self._model, task.spec.image)
-        variables = task.spec.variables()
         if image is None:
             self._reject(task, f'"No such image: {task.spec.image}"')
-        elif "{port}" in self._task_command and "PORT" not in variables:
+            return
+        command = STAND_IN_COMMAND if task.spec.stand_in else self._task_command
+        variables = task.spec.variables()
+        if "{port}" in command and "PORT" not in variables:
             self._reject(task, '"PORT is not in the environment of the application"')
-        else:
-            if task.spec.command == ALWAYS_FAILS:
-                image = replace(image, behaviour="crash")
-            inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            argv = [variables["PORT"] if part == "{port}" else part for part in self._task_command]
-            env = {**inherited, "PYTHONPATH": str(_PROJECT_ROOT), **variables, **image.environment()}
-            task.become("Running", "running")
-            try:
-                task.pid = processes.spawn(self._state, task.process, argv, env, self.log(task.service))
-            except processes.ProcessError:
-                task.become("Failed", "shutdown", '"task: non-zero exit (1)"')
-                self._consider_roll_back(task)
+            return
+        if _always_fails(task.spec.command):
+            image = replace(image, behaviour="crash")
+        argv = [variables["PORT"] if part == "{port}" else part for part in command]
+        if image.behaviour == "slow":
+            argv = [sys.executable, "-c", _SLEEP_FIRST, str(self._tempo.scaled(SLOW_START_SECONDS)), *argv]
+        if service.previous is not None and self._is_first_try(task):
+            self._monitor(service)
+        task.become("Running", "running")
+        task.image_id, task.exit_code = image.id, None
+        try:
+            env = environment_of(task.spec, image)
+            task.pid = processes.spawn(self._state, task.process, argv, env, self.log(task.service))
+        except processes.ProcessError:
+            task.exit_code = 1
+            task.become("Failed", "shutdown", '"task: non-zero exit (1)"')
+            self._consider_roll_back(task)
+
+    def _is_first_try(self, task: Task) -> bool:
+        return self._tries(task.service, task.slot, task.version) == [task]
 
     def _reject(self, task: Task, error: str) -> None:
         task.become("Rejected", "shutdown", error)
@@ -307,8 +319,13 @@ class Swarm:
     def _end(self, task: Task) -> None:
         if task.state == "Running":
             processes.end(self._state, task.process, END_TIMEOUT_SECONDS)
+            task.exit_code = ENDED_BY_SIGNAL
         if task.desired != "shutdown":
             task.become("Shutdown", "shutdown")
+
+    def _end_all(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._end(task)
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -319,13 +336,17 @@ class Swarm:
         """Oldest first."""
         return [task for task in self._tasks if task.service == name]
 
+    def _tries(self, name: str, slot: int, version: int) -> list[Task]:
+        return [task for task in self._tasks_of(name) if (task.slot, task.version) == (slot, version)]
+
     def _forget_history(self) -> None:
         seen: dict[tuple[str, int], int] = {}
         kept: list[Task] = []
         for task in reversed(self._tasks):
             place = (task.service, task.slot)
             seen[place] = seen.get(place, 0) + 1
-            if seen[place] <= HISTORY or task.desired != "shutdown":
+            limit = CONTAINER_HISTORY if task.spec.containers else HISTORY
+            if seen[place] <= limit or task.desired != "shutdown":
                 kept.append(task)
         self._tasks = kept[::-1]
 
@@ -337,17 +358,17 @@ class Swarm:
         self._model.tables["services"], self._model.tables["tasks"] = self._snapshot()
 
 
-def task_row(task: Task, now: float) -> dict[str, str]:
-    """As `docker service ps` tells it."""
-    age = human_duration(now - task.since)
-    return {
-        "containerId": task.id,
-        "name": f"{task.service}.{task.slot}",
-        "state": task.desired,
-        "currentState": f"{task.state} {age[0].lower()}{age[1:]} ago",
-        "node": NODE,
-        "error": task.error,
-    }
+def environment_of(spec: Spec, image: Image) -> dict[str, str]:
+    """What a process in a container of the service sees."""
+    return {**inherited_environment(), "PYTHONPATH": str(_PROJECT_ROOT), **spec.variables(), **image.environment()}
+
+
+def inherited_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def _always_fails(command: str | None) -> bool:
+    return command is not None and (command in FAILING_COMMANDS or command.endswith("exit 1"))
 
 
 def _exit_code(pid: int | None) -> int | None:
@@ -359,12 +380,3 @@ def _exit_code(pid: int | None) -> int | None:
     if status is None:
         return None
     return status.si_status if status.si_code == os.CLD_EXITED else 128 + status.si_status
-
-
-def _service(row: dict[str, Any]) -> Service:
-    previous = row.get("previous")
-    return Service(**{**row, "spec": Spec(**row["spec"]), "previous": Spec(**previous) if previous else None})
-
-
-def _task(row: dict[str, Any]) -> Task:
-    return Task(**{**row, "spec": Spec(**row["spec"])})

@@ -6,27 +6,34 @@ from __future__ import annotations
 import contextlib
 import json
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lab.dokploy import keys
+from lab.dokploy import keys, users, webhooks
 from lab.dokploy.errors import TRPC_CODE, ApiError
 from lab.dokploy.keys import Caller
-from lab.dokploy.procedures import PROCEDURES, Procedure, Server
-from lab.dokploy.procedures.applications import webhook
+from lab.dokploy.model import Model
+from lab.dokploy.procedures import PROCEDURES, SUBSCRIPTION, Procedure, Server
 from lab.dokploy.schema import validate
+from lab.dokploy.users import Signed
 
 JSON = "application/json"
 # Answers that do not come from a procedure name the charset.
 JSON_UTF8 = "application/json; charset=utf-8"
+EVENT_STREAM = "text/event-stream"
+_CONNECTED = "event: connected\ndata: {}\n\n\n"
 
 # The REST route verifies the key once to let the request in and once more to know the session.
 REST_VERIFICATIONS = 2
 TRPC_VERIFICATIONS = 1
 _OPEN_PROCEDURES = ("settings.health",)
+_SIGN = {"/api/auth/sign-up/email": users.sign_up, "/api/auth/sign-in/email": users.sign_in}
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,10 @@ class Request:
     path: str
     query: dict[str, str]
     key: str | None
+    session: str | None
     content_type: str | None
     body: bytes
+    headers: dict[str, str]
 
     def json(self) -> Any:
         return json.loads(self.body) if self.body else {}
@@ -46,12 +55,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A text of None is a body of zero bytes."""
+    """A text of None is a body of zero bytes. Events are sent one by one, as they come."""
 
     status: int
     content_type: str | None = None
     text: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    events: Iterable[str] | None = None
 
 
 class Transport(ThreadingHTTPServer):
@@ -78,6 +88,8 @@ class Transport(ThreadingHTTPServer):
             return Answer(200, JSON_UTF8, _dumped({"ok": True}))
         if request.path.startswith("/api/deploy/") and request.method == "POST":
             return self._webhook(request)
+        if request.path in _SIGN and request.method == "POST":
+            return self._sign(request, _SIGN[request.path])
         if request.path.startswith("/api/trpc/"):
             return self._trpc(request, request.path.removeprefix("/api/trpc/"))
         if request.path.startswith("/api/"):
@@ -86,14 +98,24 @@ class Transport(ThreadingHTTPServer):
 
     def _webhook(self, request: Request) -> Answer:
         with self._server.model.lock:
-            status, message = webhook(self._server, request.path.removeprefix("/api/deploy/"))
+            path = request.path.removeprefix("/api/deploy/")
+            status, message = webhooks.deploy(self._server, path, request.headers, request.json())
         return Answer(status, JSON_UTF8, _dumped({"message": message}))
+
+    def _sign(self, request: Request, sign: Callable[[Model, dict[str, Any]], Signed]) -> Answer:
+        given = request.json()
+        if not isinstance(given, dict) or not all(isinstance(given.get(name), str) for name in ("email", "password")):
+            return Answer(400, JSON, _dumped({"message": "Invalid body", "code": "VALIDATION_ERROR"}))
+        with self._server.model.change():
+            signed = sign(self._server.model, given)
+        cookie = f"{users.COOKIE}={signed.token}; Path=/; HttpOnly; SameSite=Lax"
+        return Answer(signed.status, JSON, _dumped(signed.body), {"Set-Cookie": cookie} if signed.token else {})
 
     def _rest(self, request: Request, name: str) -> Answer:
         caller = self._caller(request, REST_VERIFICATIONS)
         if caller is None:
             return Answer(401, JSON_UTF8, _dumped({"message": "Unauthorized"}))
-        procedure = PROCEDURES.get(name)
+        procedure = self._procedure(name)
         if procedure is None or procedure.method != request.method:
             return _rest_error(not_found_procedure(), None)
         try:
@@ -107,24 +129,34 @@ class Transport(ThreadingHTTPServer):
 
     def _trpc(self, request: Request, name: str) -> Answer:
         caller = self._caller(request, TRPC_VERIFICATIONS)
-        procedure = PROCEDURES.get(name)
+        procedure = self._procedure(name)
         try:
-            if procedure is None or procedure.method != request.method:
+            if procedure is None or procedure.method not in (request.method, SUBSCRIPTION):
                 raise not_found_procedure(name)
             if caller is None:
                 if name not in _OPEN_PROCEDURES:
                     raise ApiError("UNAUTHORIZED", "UNAUTHORIZED")
                 caller = Caller("nobody", "", ())
+            if procedure.method == SUBSCRIPTION and request.method != "GET":
+                return _stream(_failed_event(not_supported(request.method, name), name))
             given = validate(procedure.fields, _unwrapped(procedure, request))
+            if procedure.method == SUBSCRIPTION:
+                return _stream(_events(procedure.handle(self._server, caller, given)))
             text = self._run(procedure, caller, given)
             wrapped = {"json": None, "meta": {"values": ["undefined"]}} if text is None else {"json": json.loads(text)}
             return Answer(200, JSON, _dumped({"result": {"data": wrapped}}))
         except ApiError as error:
             return _trpc_error(error, name)
 
+    def _procedure(self, name: str) -> Procedure | None:
+        return PROCEDURES.get(name) if self._server.version.knows(name) else None
+
     def _caller(self, request: Request, times: int) -> Caller | None:
         with self._server.model.lock:
-            return keys.verify(self._server.model.tables["keys"], request.key, times)
+            model = self._server.model
+            if request.key is not None:
+                return keys.verify(model.tables["keys"], request.key, times)
+            return users.caller_of(model, request.session)
 
     def _run(self, procedure: Procedure, caller: Caller, given: dict[str, Any]) -> str | None:
         lock = self._server.model.lock
@@ -160,22 +192,61 @@ class _Handler(BaseHTTPRequestHandler):
                 path=unquote(url.path),
                 query=dict(parse_qsl(url.query, keep_blank_values=True)),
                 key=self.headers.get("x-api-key"),
+                session=_session(self.headers.get("Cookie")),
                 content_type=content_type.partition(";")[0].strip().lower() if content_type else None,
                 body=body,
+                headers={name.lower(): value for name, value in self.headers.items()},
             )
         )
-        payload = (answer.text or "").encode()
         self.send_response(answer.status)
         if answer.content_type:
             self.send_header("Content-Type", answer.content_type)
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        if answer.events is not None:
+            self._send_chunks(answer.events)
+            return
+        payload = (answer.text or "").encode()
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
 
+    def _send_chunks(self, events: Iterable[str]) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in chain(events, [""]):
+            chunk = event.encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parameter's name in http.server
         """Silent: a deploy URL carries its credential in the path."""
+
+
+def _stream(events: Iterable[str]) -> Answer:
+    return Answer(200, EVENT_STREAM, None, {"Cache-Control": "no-cache, no-transform"}, events)
+
+
+def _events(lines: Iterable[str]) -> Iterator[str]:
+    yield _CONNECTED
+    for line in lines:
+        yield f"data: {_dumped({'json': line})}\n\n\n"
+    yield "event: return\ndata: \n\n\n"
+
+
+def _failed_event(error: ApiError, path: str) -> Iterator[str]:
+    yield _CONNECTED
+    yield f"event: serialized-error\ndata: {_dumped({'json': _trpc_body(error, path)})}\n\n\n"
+
+
+def _session(cookies: str | None) -> str | None:
+    morsel = SimpleCookie(cookies or "").get(users.COOKIE)
+    return morsel.value if morsel else None
+
+
+def not_supported(method: str, name: str) -> ApiError:
+    message = f'Unsupported {method}-request to subscription procedure at path "{name}"'
+    return ApiError("METHOD_NOT_SUPPORTED", message)
 
 
 def not_found_procedure(name: str | None = None) -> ApiError:
@@ -195,7 +266,7 @@ def _unwrapped(procedure: Procedure, request: Request) -> Any:
     if not procedure.fields:
         return {}
     try:
-        wrapper = json.loads(request.query.get("input", "{}")) if procedure.method == "GET" else request.json()
+        wrapper = json.loads(request.query.get("input", "{}")) if request.method == "GET" else request.json()
     except ValueError:
         return None
     return wrapper.get("json") if isinstance(wrapper, dict) else None
@@ -216,9 +287,12 @@ def _rest_error(error: ApiError, path: str | None) -> Answer:
 
 
 def _trpc_error(error: ApiError, path: str) -> Answer:
+    return Answer(error.status, JSON, _dumped({"error": {"json": _trpc_body(error, path)}}))
+
+
+def _trpc_body(error: ApiError, path: str) -> dict[str, Any]:
     message = error.message if error.issues is None else json.dumps(error.issues, indent=2, ensure_ascii=False)
-    body = {"message": message, "code": TRPC_CODE[error.code], "data": error.data(path)}
-    return Answer(error.status, JSON, _dumped({"error": {"json": body}}))
+    return {"message": message, "code": TRPC_CODE[error.code], "data": error.data(path)}
 
 
 def _dumped(value: Any) -> str:

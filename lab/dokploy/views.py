@@ -7,22 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from lab.dokploy.columns import columns_of
+from lab.dokploy.compose_columns import COMPOSE_COLUMNS
+from lab.dokploy.kinds import APPLICATION, COMPOSE, DATABASES, KINDS, Kind
 from lab.dokploy.model import Model, Row
 
 # Kinds of services that the double has none of; every environment lists them.
-_EMPTY_KINDS = ("mariadb", "mongo", "mysql", "redis", "compose", "libsql")
-_SMALL = ("applicationId", "name", "applicationStatus")
-_LARGE = ("name", "description", "createdAt", "serverId", "applicationStatus", "applicationId", "icon")
-_FOUND = (
-    "applicationId",
-    "name",
-    "appName",
-    "description",
-    "environmentId",
-    "applicationStatus",
-    "sourceType",
-    "createdAt",
-)
+_EMPTY_KINDS = ("libsql",)
+_LARGE = ("name", "description", "createdAt", "serverId")
+_FOUND = ("name", "appName", "description", "environmentId", "createdAt")
 
 
 def pick(row: Row, names: Iterable[str]) -> Row:
@@ -56,68 +48,85 @@ def application_one(model: Model, application: Row) -> Row:
     return {**application_row(model, application), "hasGitProviderAccess": True, "unauthorizedProvider": None}
 
 
-def found(application: Row) -> Row:
-    return pick(application, _FOUND)
+def found(kind: Kind, service: Row) -> Row:
+    """What a search answers."""
+    source = () if kind in DATABASES else ("sourceType",)
+    return pick(service, (kind.id, *_FOUND, kind.status, *source))
 
 
 def small_services(model: Model, environment_id: str, reachable: Iterable[str] | None) -> dict[str, list[Row]]:
     """For project.all; `reachable` is None when everything is."""
-    applications = model.in_environment("applications", environment_id)
-    databases = model.in_environment("postgres", environment_id)
-    if reachable is not None:
-        known = set(reachable)
-        applications = [row for row in applications if row["applicationId"] in known]
-        databases = [row for row in databases if row["postgresId"] in known]
+    known = None if reachable is None else set(reachable)
     return {
-        "applications": [pick(row, _SMALL) for row in applications],
-        "postgres": [pick(row, ("postgresId", "name", "applicationStatus")) for row in databases],
-        **{name: [] for name in _EMPTY_KINDS},
+        **{
+            kind.table: [
+                pick(row, (kind.id, "name", kind.status))
+                for row in model.in_environment(kind.table, environment_id)
+                if known is None or row[kind.id] in known
+            ]
+            for kind in KINDS.values()
+        },
+        **_none_of_the_others(),
     }
 
 
 def large_services(model: Model, environment_id: str, *, app_name: bool) -> dict[str, list[Row]]:
     """For environment.one, and with appName for project.one and environment.byProjectId."""
-    extra = ("appName",) if app_name else ()
-    database = tuple(name for name in _LARGE if name not in ("applicationId", "icon"))
     return {
-        "applications": [
-            {**pick(row, (*_LARGE, *extra)), "server": None}
-            for row in model.in_environment("applications", environment_id)
-        ],
-        "postgres": [
-            {**pick(row, (*database, "postgresId", *extra)), "server": None}
-            for row in model.in_environment("postgres", environment_id)
-        ],
-        **{name: [] for name in _EMPTY_KINDS},
+        **{
+            kind.table: [
+                {**pick(row, _large(kind, app_name=app_name)), "server": None}
+                for row in model.in_environment(kind.table, environment_id)
+            ]
+            for kind in KINDS.values()
+        },
+        **_none_of_the_others(),
     }
+
+
+def _large(kind: Kind, *, app_name: bool) -> tuple[str, ...]:
+    icon = () if kind in DATABASES else ("icon",)
+    return (*_LARGE, kind.status, kind.id, *icon, *(("appName",) if app_name else ()))
+
+
+def _none_of_the_others() -> dict[str, list[Row]]:
+    return {name: [] for name in _EMPTY_KINDS}
 
 
 def with_rollback(model: Model, deployment: Row) -> Row:
     return {**deployment, "rollback": model.tables["rollbacks"].get(deployment["rollbackId"])}
 
 
-def centralized(model: Model, deployment: Row) -> Row:
-    application = model.application(deployment["applicationId"])
-    environment = environment_with_project(model, application)
+def compose_one(model: Model, compose: Row) -> Row:
+    return {
+        **COMPOSE_COLUMNS.of(compose),
+        "environment": environment_with_project(model, compose),
+        "deployments": [dict(row) for row in reversed(model.records_of(COMPOSE.id, compose[COMPOSE.id]))],
+        **{name: [] for name in ("mounts", "domains", "backups")},
+        **dict.fromkeys(("github", "gitlab", "bitbucket", "gitea", "server")),
+        "hasGitProviderAccess": True,
+        "unauthorizedProvider": None,
+    }
+
+
+def centralized(model: Model, deployment: Row, kind: Kind, service: Row) -> Row:
+    environment = environment_with_project(model, service)
     place = {
         **pick(environment, ("environmentId", "name")),
         "project": pick(environment["project"], ("projectId", "name")),
     }
-    short: dict[str, Any] = {**pick(application, ("applicationId", "name", "appName", "icon")), "environment": place}
+    short: dict[str, Any] = {**pick(service, (kind.id, "name", "appName", "icon")), "environment": place}
+    if kind is APPLICATION:
+        short["buildServer"] = None
     return {
         **deployment,
-        "application": {**short, "server": None, "buildServer": None},
-        **dict.fromkeys(("compose", "server", "buildServer")),
+        **dict.fromkeys(("application", "compose", "server", "buildServer")),
+        kind.name: {**short, "server": None},
     }
 
 
-def service_path(model: Model, application: Row | None) -> dict[str, str]:
-    """Where the dashboard shows it; a job may outlive its application."""
-    if application is None:
-        return {"href": "", "label": "Application"}
-    environment = model.environment_of(application)
+def service_path(model: Model, kind: Kind, service: Row) -> dict[str, str]:
+    """Where the dashboard shows it."""
+    environment = model.environment_of(service)
     place = f"project/{environment['projectId']}/environment/{environment['environmentId']}"
-    return {
-        "href": f"/dashboard/{place}/services/application/{application['applicationId']}",
-        "label": "Application",
-    }
+    return {"href": f"/dashboard/{place}/services/{kind.name}/{service[kind.id]}", "label": kind.title}

@@ -13,14 +13,15 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from lab import processes
-from lab.dokploy import keys
+from lab.dokploy import keys, users
 from lab.dokploy.columns import columns_of
 from lab.dokploy.model import Model
 from lab.dokploy.server import Double
+from tests.contract import conditions_operations, conditions_services, conditions_users
 
 CAPTURES = Path(__file__).parent / "captures"
 EXCEPTIONS = tomllib.loads((CAPTURES / "not_modelled.toml").read_text(encoding="utf-8"))
-NOT_MODELLED = {name: group["reason"] for group in EXCEPTIONS["not_modelled"] for name in group["captures"]}
+NOT_MODELLED = {name: group["reason"] for group in EXCEPTIONS.get("not_modelled", []) for name in group["captures"]}
 LEFT_OUT = {group["capture"]: set(group["keys"]) for group in EXCEPTIONS["left_out"]}
 ALL = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in CAPTURES.glob("*.json")}
 
@@ -30,6 +31,7 @@ API = "iKGxALnfjMm3lPX3CDY-e"
 WEB = "HP548PjminvS82pxuGAbU"
 REPOSITORY = "http://127.0.0.1:8418/shop.git"
 STANDS_FOR_A_TASK = ("sleep", "600")
+OUTLASTS_THE_TEST = 3600.0
 
 AGES = {"1 second ago": 1, "about a minute ago": 80, "About a minute ago": 80}
 
@@ -51,7 +53,11 @@ class Condition:
         self._history()
         self._services()
         self._particulars()
+        self.environment = conditions_operations.prepare(name, state, self.tables, ALL)
+        conditions_users.prepare(name, self.model, ALL)
+        conditions_services.prepare(name, state, self.tables, ALL)
         self.key = self._key()
+        self.cookie = self._cookie()
         with self.model.change():
             pass
 
@@ -92,7 +98,7 @@ class Condition:
             self.tables["applications"][row["applicationId"]] = columns_of(row)
         if "rollbackId" in row and "fullContext" in row:
             self.tables["rollbacks"][row["rollbackId"]] = {k: v for k, v in row.items() if k != "deployment"}
-        if "logPath" in row:
+        if "logPath" in row and "title" in row:
             related = ("application", "compose", "server", "buildServer", "rollback")
             self.tables["deployments"][row["deploymentId"]] = {k: v for k, v in row.items() if k not in related}
         if "postgresId" in row and "databaseName" in row:
@@ -127,14 +133,19 @@ class Condition:
                 self._task(row["name"].rpartition(".")[2], desired, state, age, "", row["containerId"])
         if self.name == "64-docker.getConfig":
             body = body_of(self.name)
-            self._task(body["Name"].rpartition(".")[2], "running", "Running", "6 seconds ago", "", body["Id"])
+            task_id = body["Name"].rpartition(".")[2]
+            self._task(task_id, "running", "Running", "6 seconds ago", "", body["Id"])
+            self.tables["tasks"][task_id]["image_id"] = body["Image"]
+        if self.name.startswith("90-schedule.runManually"):
+            self._task("t" * 25, "running", "Running", "6 seconds ago", "")
         if self.name.startswith("66-webhook"):
             self.tables["applications"][API]["refreshToken"] = "<REFRESH_TOKEN>"
         if self.name.startswith("11-") and "duplicate" not in self.name:
             self.tables["applications"].clear()
         if self.name == "a3-member-access-application.search":
             self.tables["applications"][API]["description"] = "x"
-        self.tables["repositories"][REPOSITORY] = {"main": [{"sha": "0" * 40, "message": "m", "version": "v1"}]}
+        commit = {"sha": "0" * 40, "message": "m", "version": "v1", "build_seconds": OUTLASTS_THE_TEST}
+        self.tables["repositories"][REPOSITORY] = {"main": [commit]}
 
     def _task(self, task_id: str, desired: str, state: str, age: str, error: str, container: str | None = None) -> None:
         name = self.tables["applications"][API]["appName"]
@@ -165,17 +176,25 @@ class Condition:
             return None
         if self.name == "07-auth-invalid":
             return "invalid"
-        special: dict[str, Any] = {}
-        if self.name.startswith("a1-"):
-            special = {"role": "member"}
-        elif self.name.startswith("a3-"):
-            special = {"role": "member", "services": [API]}
-        elif self.name.startswith("06-ratelimit"):
-            special = {"limit": 10}
+        if "Cookie" in self.capture["request"]["headers"]:
+            return None
+        if self.name.startswith(("a1-", "a3-")):
+            services = [API] if self.name.startswith("a3-") else []
+            return keys.add(self.tables["keys"], organization_id=ORGANIZATION, role="member", services=services)
+        limits: dict[str, int] = {}
+        if self.name.startswith("06-ratelimit"):
+            limits = {"limit": 10}
         elif self.name.startswith("06-rl5s"):
-            special = {"limit": 4, "window_ms": 50 if "after-window" in self.name else 5000}
-        organization = "SjQ-PUgZLoO3Cqt3tGYo1" if self.name.startswith("a5-") else ORGANIZATION
-        return keys.add(self.tables["keys"], organization_id=organization, **special)
+            limits = {"limit": 4, "window_ms": 50 if "after-window" in self.name else 5000}
+        organization = "SjQ-PUgZLoO3Cqt3tGYo1" if self.name.startswith("a5-otherorg") else ORGANIZATION
+        return conditions_users.admins_key(self.model, ALL, organization, **limits)
+
+    def _cookie(self) -> str:
+        """Of a session that began before."""
+        if "Cookie" not in self.capture["request"]["headers"]:
+            return ""
+        signed = users.sign_in(self.model, ALL["02-signin"]["request"]["body"])
+        return f"{users.COOKIE}={signed.token}"
 
     def bring_about(self, double: Double) -> None:
         """What must have happened through the running server."""
@@ -240,6 +259,8 @@ def replay(condition: Condition, double: Double) -> tuple[HTTPResponse, bytes]:
     headers = dict(request["headers"])
     if "x-api-key" in headers:
         headers["x-api-key"] = str(condition.key)
+    if "Cookie" in headers:
+        headers["Cookie"] = condition.cookie
     if "Authorization" in headers:
         headers["Authorization"] = f"Bearer {condition.key}"
     path = quote(request["path"]) + (f"?{urlencode(request['query'])}" if request["query"] else "")

@@ -3,13 +3,35 @@
 
 from __future__ import annotations
 
-from lab.dokploy.procedures import applications, deployments, projects, services
-from lab.dokploy.procedures.registry import Procedure, Server
+from lab.dokploy.procedures import (
+    administration,
+    applications,
+    backups,
+    compose,
+    databases,
+    deployments,
+    docker,
+    projects,
+    schedules,
+    settings,
+)
+from lab.dokploy.procedures.registry import SUBSCRIPTION, Procedure, Server
 
 PROCEDURES: dict[str, Procedure] = {
     procedure.name: procedure
-    for module in (applications, deployments, projects, services)
+    for module in (
+        administration,
+        applications,
+        backups,
+        compose,
+        databases,
+        deployments,
+        docker,
+        projects,
+        schedules,
+        settings,
+    )
     for procedure in module.PROCEDURES
 }
 
-__all__ = ["PROCEDURES", "Procedure", "Server"]
+__all__ = ["PROCEDURES", "SUBSCRIPTION", "Procedure", "Server"]

@@ -12,7 +12,9 @@ from lab.dokploy.builds import spec_of
 from lab.dokploy.columns import UPDATABLE, columns_of
 from lab.dokploy.errors import ApiError
 from lab.dokploy.keys import Caller
+from lab.dokploy.kinds import APPLICATION
 from lab.dokploy.model import Row, new_id
+from lab.dokploy.procedures import common
 from lab.dokploy.procedures.registry import Collector, Server
 from lab.dokploy.schema import ID, KEY, NAME, OPTIONAL_TEXT, TEXT, Field
 from lab.dokploy.swarm import NoSuchService
@@ -20,54 +22,19 @@ from lab.dokploy.swarm import NoSuchService
 _application = Collector("application")
 PROCEDURES = _application.procedures
 
-_TAIL = Field("integer", required=False, default=100, minimum=1, maximum=10000)
-
 
 def _given(server: Server, caller: Caller, given: Row) -> Row:
-    caller.need_service(given["applicationId"])
-    return server.model.application(given["applicationId"])
+    return common.given_service(server, caller, APPLICATION, given)
 
 
 @_application.query("one", applicationId=ID)
 def one(server: Server, caller: Caller, given: Row) -> Any:
-    row = _given(server, caller, given)
-    caller.need_organization(server.model.organization_of(row), "application")
-    return views.application_one(server.model, row)
+    return views.application_one(server.model, common.own_service(server, caller, APPLICATION, given))
 
 
-@_application.query(
-    "search",
-    q=OPTIONAL_TEXT,
-    name=OPTIONAL_TEXT,
-    appName=OPTIONAL_TEXT,
-    description=OPTIONAL_TEXT,
-    repository=OPTIONAL_TEXT,
-    owner=OPTIONAL_TEXT,
-    dockerImage=OPTIONAL_TEXT,
-    projectId=OPTIONAL_TEXT,
-    environmentId=OPTIONAL_TEXT,
-    limit=Field("number", required=False, default=20, minimum=1, maximum=100),
-    offset=Field("number", required=False, default=0, minimum=0),
-)
+@_application.query("search", **common.SEARCH, repository=OPTIONAL_TEXT, owner=OPTIONAL_TEXT, dockerImage=OPTIONAL_TEXT)
 def search(server: Server, caller: Caller, given: Row) -> Any:
-    rows = [row for row in server.model.tables["applications"].values() if _matches(server, caller, row, given)]
-    rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
-    page = rows[given.get("offset", 0) :][: given["limit"]]
-    return {"items": [views.found(row) for row in page], "total": len(rows)}
-
-
-def _matches(server: Server, caller: Caller, row: Row, given: Row) -> bool:
-    environment = server.model.environment_of(row)
-    contained = ("name", "appName", "description", "repository", "owner", "dockerImage")
-    anywhere = " ".join(str(row[name] or "") for name in ("name", "appName", "description"))
-    return (
-        caller.reaches(row["applicationId"])
-        and server.model.organization_of(row) == caller.organization_id
-        and given.get("environmentId", row["environmentId"]) == row["environmentId"]
-        and given.get("projectId", environment["projectId"]) == environment["projectId"]
-        and given.get("q", "").lower() in anywhere.lower()
-        and all(given.get(name, "").lower() in str(row[name] or "").lower() for name in contained)
-    )
+    return common.search(server, caller, APPLICATION, given)
 
 
 @_application.mutation("create", name=Field("string", minimum=1), appName=NAME, description=TEXT, environmentId=KEY)
@@ -237,15 +204,7 @@ def stop(server: Server, caller: Caller, given: Row) -> Any:
 def start(server: Server, caller: Caller, given: Row) -> Any:
     """Always one replica, whatever `replicas` says."""
     row, before = _before(server, caller, given)
-    name = row["appName"]
-    try:
-        server.swarm.scale(name, 1)
-    except NoSuchService as error:
-        raise ApiError(
-            "INTERNAL_SERVER_ERROR",
-            f"Command execution failed: Command failed: docker service scale {name}=1 \n"
-            f"{name}: Error response from daemon: service {name} not found\n",
-        ) from error
+    common.start_one_replica(server, row["appName"])
     with server.model.change():
         row["applicationStatus"] = "done"
     return before
@@ -255,34 +214,18 @@ def start(server: Server, caller: Caller, given: Row) -> Any:
 def reload(server: Server, caller: Caller, given: Row) -> Any:
     """The service anew from the database, with `replicas`; no record, and nothing is awaited."""
     row = _given(server, caller, given)
-    server.swarm.apply(row["appName"], spec_of(row), row["replicas"])
+    server.swarm.apply(row["appName"], spec_of(row, server.version), row["replicas"])
     with server.model.change():
         row["applicationStatus"] = "done"
     return True
 
 
-@_application.query("readLogs", applicationId=ID, tail=_TAIL, since=OPTIONAL_TEXT, search=OPTIONAL_TEXT)
+@_application.query("readLogs", applicationId=ID, tail=common.TAIL, since=OPTIONAL_TEXT, search=OPTIONAL_TEXT)
 def read_logs(server: Server, caller: Caller, given: Row) -> Any:
     row = _given(server, caller, given)
-    path = server.swarm.log(row["appName"])
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if path.exists() else []
-    wanted = given.get("search", "").lower()
-    return "".join([line for line in lines if wanted in line.lower()][-given["tail"] :])
+    return common.read_container_log(server.swarm.log(row["appName"]), given)
 
 
 @_application.query("readAppMonitoring", appName=ID)
 def read_app_monitoring(server: Server, caller: Caller, given: Row) -> Any:
     return {name: [] for name in ("cpu", "memory", "disk", "network", "block")}
-
-
-def webhook(server: Server, token: str) -> tuple[int, str]:
-    """The deploy URL needs no key. A git source is deployed only for a push of its branch, which is not modelled."""
-    row = next((row for row in server.model.tables["applications"].values() if row["refreshToken"] == token), None)
-    if row is None:
-        return 404, "Application Not Found"
-    if not row["autoDeploy"]:
-        return 400, "Automatic deployments are disabled for this application"
-    if row["sourceType"] != "docker":
-        return 301, "Branch Not Match"
-    server.queue.add(row["applicationId"], "NEW CHANGES", "", "deploy")
-    return 200, "Application deployed successfully"

@@ -10,13 +10,16 @@ from lab.dokploy import views
 from lab.dokploy.builds import spec_of
 from lab.dokploy.errors import ApiError
 from lab.dokploy.keys import Caller
+from lab.dokploy.kinds import APPLICATION, COMPOSE, KINDS, Kind
 from lab.dokploy.model import Row, snapshot_image
+from lab.dokploy.procedures import common
 from lab.dokploy.procedures.registry import Collector, Server
 from lab.dokploy.schema import ID, Field, choice
 
 _deployment = Collector("deployment")
 _rollback = Collector("rollback")
 
+_DEPLOYED = (APPLICATION, COMPOSE)
 _TYPES = ("application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup")
 
 
@@ -27,34 +30,40 @@ def all_of(server: Server, caller: Caller, given: Row) -> Any:
     return server.model.deployments_of(given["applicationId"])
 
 
+@_deployment.query("allByCompose", composeId=ID)
+def all_by_compose(server: Server, caller: Caller, given: Row) -> Any:
+    common.given_service(server, caller, COMPOSE, given)
+    return server.model.records_of(COMPOSE.id, given["composeId"])
+
+
 @_deployment.query("allByType", id=ID, type=choice(*_TYPES, required=True))
 def all_by_type(server: Server, caller: Caller, given: Row) -> Any:
     caller.need_service(given["id"])
-    if given["type"] != "application":
-        return []
-    return [views.with_rollback(server.model, row) for row in server.model.deployments_of(given["id"])]
+    rows = server.model.records_of(f"{given['type']}Id", given["id"])
+    return [views.with_rollback(server.model, row) for row in rows]
 
 
 @_deployment.query("allCentralized")
 def all_centralized(server: Server, caller: Caller, given: Row) -> Any:
     rows = [
-        row
-        for application in server.model.tables["applications"].values()
-        if _is_theirs(server, caller, application)
-        for row in server.model.deployments_of(application["applicationId"])
+        views.centralized(server.model, row, kind, service)
+        for kind in _DEPLOYED
+        for service in server.model.tables[kind.table].values()
+        if _is_theirs(server, caller, kind, service)
+        for row in server.model.records_of(kind.id, service[kind.id])
     ]
-    rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
-    return [views.centralized(server.model, row) for row in rows]
+    return sorted(rows, key=lambda row: str(row["createdAt"]), reverse=True)
 
 
 @_deployment.query("queueList")
 def queue_list(server: Server, caller: Caller, given: Row) -> Any:
-    applications = server.model.tables["applications"]
-    return [
-        job.row(views.service_path(server.model, applications[job.application_id]))
-        for job in server.queue.jobs()
-        if job.application_id in applications and _is_theirs(server, caller, applications[job.application_id])
-    ]
+    rows = []
+    for job in server.queue.jobs():
+        kind = KINDS[job.service]
+        service = server.model.tables[kind.table].get(job.service_id)
+        if service and _is_theirs(server, caller, kind, service):
+            rows.append(job.row(views.service_path(server.model, kind, service)))
+    return rows
 
 
 @_deployment.query(
@@ -91,7 +100,9 @@ def rollback(server: Server, caller: Caller, given: Row) -> Any:
         raise ApiError("BAD_REQUEST", "Error input: Rolling back")
     snapshot = row["fullContext"]
     caller.need_service(snapshot["applicationId"])
-    server.swarm.apply(snapshot["appName"], spec_of(snapshot, snapshot_image(row)), snapshot["replicas"])
+    server.swarm.apply(
+        snapshot["appName"], spec_of(snapshot, server.version, snapshot_image(row)), snapshot["replicas"]
+    )
 
 
 @_rollback.mutation("delete", rollbackId=ID)
@@ -108,13 +119,12 @@ def delete(server: Server, caller: Caller, given: Row) -> Any:
 
 def _given(server: Server, caller: Caller, given: Row) -> Row:
     row = server.model.one("deployments", given["deploymentId"], "Deployment")
-    caller.need_service(row["applicationId"])
+    caller.need_service(row["applicationId"] or row["composeId"])
     return row
 
 
-def _is_theirs(server: Server, caller: Caller, application: Row) -> bool:
-    organization = server.model.organization_of(application)
-    return organization == caller.organization_id and caller.reaches(application["applicationId"])
+def _is_theirs(server: Server, caller: Caller, kind: Kind, service: Row) -> bool:
+    return server.model.organization_of(service) == caller.organization_id and caller.reaches(service[kind.id])
 
 
 PROCEDURES = [*_deployment.procedures, *_rollback.procedures]

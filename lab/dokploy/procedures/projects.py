@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.dokploy import views
+from lab.dokploy import services, views
 from lab.dokploy.errors import ApiError
 from lab.dokploy.keys import Caller
+from lab.dokploy.kinds import KINDS
 from lab.dokploy.model import Row
 from lab.dokploy.procedures.registry import Collector, Server
 from lab.dokploy.schema import ID, KEY, OPTIONAL_TEXT, TEXT, Field
@@ -29,7 +30,7 @@ def all_of(server: Server, caller: Caller, given: Row) -> Any:
             for row in _environments(server, project)
         ]
         if caller.is_member:
-            environments = [row for row in environments if row["applications"] or row["postgres"]]
+            environments = [row for row in environments if any(row[kind.table] for kind in KINDS.values())]
         answer.append({**project, "environments": environments, "projectTags": []})
     return answer
 
@@ -62,6 +63,21 @@ def create(server: Server, caller: Caller, given: Row) -> Any:
     return {"project": project, "environment": environment}
 
 
+@_project.mutation("remove", projectId=ID)
+def remove(server: Server, caller: Caller, given: Row) -> Any:
+    """The rows of its services go with it; what the swarm runs of them stays."""
+    caller.need_permission("project")
+    with server.model.change():
+        project = server.model.one("projects", given["projectId"], "Project")
+        caller.need_organization(project["organizationId"], "project")
+        for environment in _environments(server, project):
+            for kind in KINDS.values():
+                for row in server.model.in_environment(kind.table, environment["environmentId"]):
+                    services.remove(server.model, kind, row[kind.id])
+            del server.model.tables["environments"][environment["environmentId"]]
+        return server.model.tables["projects"].pop(given["projectId"])
+
+
 @_environment.query("one", environmentId=ID)
 def environment_one(server: Server, caller: Caller, given: Row) -> Any:
     row = server.model.one("environments", given["environmentId"], "Environment")
@@ -70,8 +86,8 @@ def environment_one(server: Server, caller: Caller, given: Row) -> Any:
     if not theirs or (caller.is_member and not _reaches(server, caller, row["projectId"])):
         raise ApiError("FORBIDDEN", "You are not allowed to access this environment")
     shown = ("name", "description", "environmentId", "isDefault", "projectId", "env")
-    services = views.large_services(server.model, row["environmentId"], app_name=False)
-    return {**views.pick(row, shown), **services, "project": project}
+    listed = views.large_services(server.model, row["environmentId"], app_name=False)
+    return {**views.pick(row, shown), **listed, "project": project}
 
 
 @_environment.query("byProjectId", projectId=ID)
@@ -111,8 +127,8 @@ def _theirs(server: Server, caller: Caller) -> list[Row]:
 
 def _reaches(server: Server, caller: Caller, project_id: str) -> bool:
     tables = server.model.tables
-    services = (tables[kind].get(service_id) for service_id in caller.services for kind in ("applications", "postgres"))
-    return any(row and server.model.environment_of(row)["projectId"] == project_id for row in services)
+    reached = (tables[kind.table].get(service_id) for service_id in caller.services for kind in KINDS.values())
+    return any(row and server.model.environment_of(row)["projectId"] == project_id for row in reached)
 
 
 PROCEDURES = [*_project.procedures, *_environment.procedures]

@@ -7,15 +7,21 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from lab.dokploy import swarm
+from lab.dokploy.kinds import KINDS
 from lab.dokploy.model import Model, Row
 from lab.dokploy.server import Double
+from lab.dokploy.services import add_database
+from lab.dokploy.versions import CURRENT
+
+if TYPE_CHECKING:
+    from lab.postgres import Server
 
 # A crash comes when the predecessor has been ended.
 SLEEPS_UNLESS_CRASHING = ("sh", "-c", 'test "$APP_BEHAVIOUR" = crash && sleep 0.3 && exit 3; exec sleep 600')
@@ -25,11 +31,13 @@ GIT_URL = "http://127.0.0.1:1/shop.git"
 class World:
     """Use it in a with statement; its end leaves no process."""
 
-    def __init__(self, state: Path, tempo: float = 0.02, **seed: Any) -> None:
+    def __init__(
+        self, state: Path, tempo: float = 0.02, version: str = CURRENT, settle: float = 0.1, **seed: Any
+    ) -> None:
         self.state = state
         self.seeded = Model(state).seed(**seed)
-        self.double = Double(state, tempo=tempo, task_command=SLEEPS_UNLESS_CRASHING)
-        self._shell_starts_at_once = patch.object(swarm, "SHORTEST_SETTLE_SECONDS", 0.1)
+        self.double = Double(state, tempo=tempo, task_command=SLEEPS_UNLESS_CRASHING, version=version)
+        self._shell_starts_at_once = patch.object(swarm, "SHORTEST_SETTLE_SECONDS", settle)
         self.id = self.seeded.application_id
         self.name = self.seeded.app_name
 
@@ -81,6 +89,11 @@ class World:
         running = [row["containerId"] for row in containers if row["state"] == "running"]
         return [self.get("docker.getConfig", containerId=row)["Config"]["Image"] for row in running]
 
+    def swarm_is_calm(self) -> bool:
+        """No update is being taken back, and no task waits to be started."""
+        service = self.double.model.tables["services"][self.name]
+        return service["roll_back_at"] is None and all(row["state"] != "ready" for row in self.tasks())
+
     def newest_task_runs(self, image: str) -> bool:
         newest = self.get("docker.getContainersByAppNameMatch", appName=self.name)[0]
         config = self.get("docker.getConfig", containerId=newest["containerId"])["Config"]
@@ -108,6 +121,16 @@ class World:
             self.double.model.tables["applications"][self.id].update(
                 sourceType="git", customGitUrl=GIT_URL, customGitBranch="main"
             )
+
+    def publish(self, server: Server, database: str, name: str = "db") -> Row:
+        """A PostgreSQL of Dokploy's that is in truth the lab's, reached through a published port."""
+        login = {"databaseUser": server.app.user, "databasePassword": server.app.password}
+        model = self.double.model
+        with model.change():
+            environment = self.seeded.environment_id
+            row = add_database(model, KINDS["postgres"], name, environment, name, databaseName=database, **login)
+            row.update(externalPort=server.settings.port, applicationStatus="done")
+        return row
 
     def snapshots(self) -> None:
         """Switches rollbacks on, with a registry to keep them in."""

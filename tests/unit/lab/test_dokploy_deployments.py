@@ -151,10 +151,14 @@ def test_a_failed_build_has_a_snapshot_that_the_swarm_refuses(tmp_path: Path) ->
         failed = world.deployed("error")
         assert failed["rollbackId"]
         world.serves(OLD)
+        untouched = world.tasks()
         world.post("rollback.rollback", rollbackId=failed["rollbackId"])
         until(lambda: any("No such image" in row["error"] for row in world.tasks()), "the refusal")
-        until(lambda: world.tasks()[0]["state"] == "running", "the swarm's own way back")
+        until(lambda: world.tasks()[0]["state"] == "shutdown" and world.swarm_is_calm(), "the swarm's own way back")
         world.serves(OLD)
+        assert [row["containerId"] for row in world.tasks() if row["state"] == "running"] == [
+            row["containerId"] for row in untouched
+        ]
 
 
 def test_without_a_registry_there_is_no_snapshot(tmp_path: Path) -> None:

@@ -51,6 +51,12 @@ def test_a_key_without_limit_is_never_counted(table: dict[str, Any]) -> None:
     assert all(keys.verify(table, key, REST) for _turn in range(50))
 
 
+def test_a_key_expires(table: dict[str, Any]) -> None:
+    expired, valid = (keys.add(table, organization_id="o", lifetime=seconds) for seconds in (-1, 60))
+    assert keys.verify(table, expired, REST) is None
+    assert keys.verify(table, valid, REST) is not None
+
+
 @pytest.mark.parametrize("key", [None, "", "invalid"])
 def test_no_key_and_a_wrong_one_are_refused(table: dict[str, Any], key: str | None) -> None:
     keys.add(table, organization_id="o")

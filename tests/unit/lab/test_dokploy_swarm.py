@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import processes
-from lab.dokploy.swarm import Task, task_row
+from lab.dokploy.tasks import Task, task_row
 from lab.dokploy.tempo import human_duration
 from tests.unit.lab.dokploy_world import World, until
 

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docker.*, postgres.one and settings.*"""
+"""docker.*"""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from lab.dokploy import views
 from lab.dokploy.keys import Caller
 from lab.dokploy.model import Row
 from lab.dokploy.procedures.registry import Collector, Server
-from lab.dokploy.schema import ID
-from lab.dokploy.swarm import Task, task_row
+from lab.dokploy.schema import ID, choice
+from lab.dokploy.tasks import Task, task_row
 from lab.dokploy.tempo import human_duration, iso
 
-VERSION = "v0.30.2"
-
 _docker = Collector("docker")
-_postgres = Collector("postgres")
-_settings = Collector("settings")
+PROCEDURES = _docker.procedures
 
 
 @_docker.query("getServiceContainersByAppName", appName=ID)
@@ -28,24 +24,21 @@ def service_containers(server: Server, caller: Caller, given: Row) -> Any:
     return [task_row(task, now) for task in server.swarm.tasks(given["appName"])]
 
 
-@_docker.query("getContainersByAppNameMatch", appName=ID)
+@_docker.query("getContainersByAppNameMatch", appName=ID, appType=choice("stack", "docker-compose"))
 def containers(server: Server, caller: Caller, given: Row) -> Any:
+    """Of a compose project by its label; everything else by how the name begins, whatever follows."""
     caller.need_permission("docker")
+    of_project = given.get("appType") == "docker-compose"
     return [
         {
             "containerId": task.container_id[:12],
             "name": task.container_name,
-            "state": "running" if task.state == "Running" else "exited",
+            "state": _state(task),
             "status": _status(task),
         }
-        for task in server.swarm.tasks(given["appName"])
-        if task.has_container
+        for task in server.swarm.containers("" if of_project else given["appName"])
+        if not of_project or (task.spec.containers and task.spec.project == given["appName"])
     ]
-
-
-def _status(task: Task) -> str:
-    age = human_duration(time.time() - task.since)
-    return f"Up {age}" if task.state == "Running" else f"Exited ({task.exit_code}) {age} ago"
 
 
 @_docker.query("getConfig", containerId=ID)
@@ -55,15 +48,15 @@ def config(server: Server, caller: Caller, given: Row) -> Any:
     task = server.swarm.container(given["containerId"])
     if task is None or not task.has_container:
         return None
-    running = task.state == "Running"
     return {
         "Id": task.container_id,
+        "Image": task.image_id,
         "Created": iso(task.since),
         "State": {
-            "Status": "running" if running else "exited",
-            "Running": running,
+            "Status": _state(task),
+            "Running": task.state == "Running",
             "Paused": False,
-            "Restarting": False,
+            "Restarting": _state(task) == "restarting",
             "OOMKilled": False,
             "Dead": False,
             "Pid": task.pid or 0,
@@ -79,32 +72,37 @@ def config(server: Server, caller: Caller, given: Row) -> Any:
             "Hostname": task.container_id[:12],
             "Env": [f"{name}={value}" for name, value in task.spec.variables().items()],
             "Image": task.spec.image,
-            "Labels": {
-                "com.docker.swarm.service.name": task.service,
-                "com.docker.swarm.task": "",
-                "com.docker.swarm.task.id": task.id,
-                "com.docker.swarm.task.name": task.container_name,
-            },
+            "Labels": _labels(task),
         },
     }
 
 
-@_postgres.query("one", postgresId=ID)
-def postgres_one(server: Server, caller: Caller, given: Row) -> Any:
-    caller.need_service(given["postgresId"])
-    row = server.model.one("postgres", given["postgresId"], "Postgres")
-    caller.need_organization(server.model.organization_of(row), "Postgres")
-    return {**row, "environment": views.environment_with_project(server.model, row), "server": None}
+def _state(task: Task) -> str:
+    if task.state == "Running":
+        return "running"
+    return "restarting" if task.desired == "ready" else "exited"
 
 
-@_settings.query("getDokployVersion")
-def version(server: Server, caller: Caller, given: Row) -> Any:
-    return VERSION
+def _status(task: Task) -> str:
+    age = human_duration(time.time() - task.since)
+    if task.state == "Running":
+        return f"Up {age}"
+    word = "Restarting" if task.desired == "ready" else "Exited"
+    return f"{word} ({task.exit_code}) {age} ago"
 
 
-@_settings.query("health")
-def health(server: Server, caller: Caller, given: Row) -> Any:
-    return {"status": "ok"}
-
-
-PROCEDURES = [*_docker.procedures, *_postgres.procedures, *_settings.procedures]
+def _labels(task: Task) -> dict[str, str]:
+    project = task.spec.project
+    if task.spec.containers:
+        return {
+            "com.docker.compose.project": str(project),
+            "com.docker.compose.service": task.service.removeprefix(f"{project}-"),
+        }
+    stack = {} if project is None else {"com.docker.stack.namespace": project}
+    return {
+        **stack,
+        "com.docker.swarm.service.name": task.service,
+        "com.docker.swarm.task": "",
+        "com.docker.swarm.task.id": task.id,
+        "com.docker.swarm.task.name": task.container_name,
+    }
