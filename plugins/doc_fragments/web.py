@@ -38,3 +38,86 @@ notes:
     place of the server.
   - Redirects are not followed, so that no header travels to a host that you did not name.
 """
+
+    # What is expected of an answer; its specification is EXPECT_ARGUMENT in module_utils/_health.py.
+    EXPECT = r"""
+options:
+  expect:
+    description:
+      - What an answer of the API must be in order to pass.
+      - Conditions need a JSON body. A condition that cannot be judged, because the body is not JSON or has nothing at
+        its path, does not pass; this holds for O(expect.none) too.
+    type: dict
+    suboptions:
+      status:
+        description: The accepted statuses.
+        type: list
+        elements: int
+        default: [200]
+      all:
+        description: Conditions that must all be true. If a path leads to several values, it must be true of each of
+          them.
+        type: list
+        elements: dict
+        suboptions: &condition
+          path:
+            description:
+              - The way to the value in the JSON body, as V(checks.database.status), V(items[0].id) or V(*.status).
+              - V(*) stands for every key of an object, V([*]) for every item of a list; where a branch ends early, it
+                is left out.
+            type: str
+            required: true
+          equals:
+            description:
+              - The value is this. A number or a truth value also equals its text.
+              - For a null, use C(in) with a list that contains it.
+            type: raw
+          not_equals:
+            description: The value is not this.
+            type: raw
+          in:
+            description: The value is one of these.
+            type: list
+            elements: raw
+          not_in:
+            description: The value is none of these.
+            type: list
+            elements: raw
+          matches:
+            description: A regular expression is found in the value.
+            type: str
+          exists:
+            description: Whether there is a value at all.
+            type: bool
+          gte:
+            description: The value is a number, and at least this.
+            type: float
+          lte:
+            description: The value is a number, and at most this.
+            type: float
+      any:
+        description: Conditions of which one must be true. If a path leads to several values, it must be true of one
+          of them.
+        type: list
+        elements: dict
+        suboptions: *condition
+      none:
+        description: Conditions of which none may be true, of any value that their paths lead to.
+        type: list
+        elements: dict
+        suboptions: *condition
+      version:
+        description: The version that must be served.
+        type: str
+      version_path:
+        description: Where the body tells the version.
+        type: str
+        default: version
+      commit:
+        description: The commit that must be served. Either of the two may be abbreviated to at least 7 characters.
+        type: str
+      commit_path:
+        description: Where the body tells the commit.
+        type: str
+        default: commit
+"""

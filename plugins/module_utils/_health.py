@@ -414,25 +414,27 @@ _CONDITION_ARGUMENTS: dict[str, object] = {
 }
 _CONDITIONS: dict[str, object] = {"type": "list", "elements": "dict", "options": _CONDITION_ARGUMENTS}
 
+EXPECT_ARGUMENT: dict[str, object] = {
+    "type": "dict",
+    "options": {
+        "status": {"type": "list", "elements": "int", "default": [200]},
+        "all": _CONDITIONS,
+        "any": _CONDITIONS,
+        "none": _CONDITIONS,
+        "version": {"type": "str"},
+        "version_path": {"type": "str", "default": "version"},
+        "commit": {"type": "str"},
+        "commit_path": {"type": "str", "default": "commit"},
+    },
+}
+
 HEALTH_ARGUMENTS: dict[str, dict[str, object]] = {
     **HTTP_ARGUMENTS,
     "url": {"type": "str", "required": True},
     "path": {"type": "list", "elements": "str", "default": ["/api/health"]},
     "state": {"type": "str", "choices": ["healthy", "absent"], "default": "healthy"},
     "absent_status": {"type": "list", "elements": "int", "default": []},
-    "expect": {
-        "type": "dict",
-        "options": {
-            "status": {"type": "list", "elements": "int", "default": [200]},
-            "all": _CONDITIONS,
-            "any": _CONDITIONS,
-            "none": _CONDITIONS,
-            "version": {"type": "str"},
-            "version_path": {"type": "str", "default": "version"},
-            "commit": {"type": "str"},
-            "commit_path": {"type": "str", "default": "commit"},
-        },
-    },
+    "expect": EXPECT_ARGUMENT,
     "consecutive": {"type": "int", "default": 1},
     "interval": {"type": "float", "default": 1.0},
     "timeout": {"type": "float", "default": 60.0},

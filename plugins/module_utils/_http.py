@@ -176,7 +176,15 @@ _SECRET_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^\s/@\"']+@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"), MASK),
+    # The token of a deploy webhook.
+    (re.compile(r"(/api/deploy/(?:[a-z]+/)?)[\w-]+"), rf"\1{MASK}"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bsk_(?:live|test)_[A-Za-z0-9]{8,}"), MASK),
+    (
+        re.compile(
+            rf"(?<![\w-])(--?[\w-]*{_SECRET_WORD}[\w-]*\s+)(?![-|&;])(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
     (
         re.compile(
             rf"(?<![\w-])([\w-]*{_SECRET_WORD}[\w-]*[\"']?\s*(?:=|:)\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\]]+)",
@@ -350,19 +358,23 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
 
 
 def send_with_retries(transport: Transport, request: Request, clock: Clock, attempts: int = 4) -> Response:
-    """Send, and repeat a GET that met a passing failure; all repeats together stay within the request's timeout."""
+    """Send, and repeat what met a passing failure; all repeats together stay within the request's timeout.
+
+    Only a GET is repeated after an answer, or the loss of one. Anything else is repeated when nothing was sent of it.
+    """
     deadline = clock.monotonic() + request.timeout
-    attempts = attempts if request.method == "GET" else 1
+    reads = request.method == "GET"
     for attempt in range(1, attempts + 1):
         pause = 0.25 * 2**attempt
         remaining = deadline - clock.monotonic()
         try:
             response = transport.send(replace(request, timeout=remaining))
         except TransportError as error:
-            if error.kind in _NEVER_RETRIED or attempt == attempts or clock.monotonic() + pause >= deadline:
+            passing = error.kind not in _NEVER_RETRIED if reads else error.kind == "refused"
+            if not passing or attempt == attempts or clock.monotonic() + pause >= deadline:
                 raise
         else:
-            if response.status not in RETRIED_STATUSES or attempt == attempts:
+            if not reads or response.status not in RETRIED_STATUSES or attempt == attempts:
                 return response
             asked = retry_after_seconds(response.headers.get("retry-after"), clock.now())
             pause = min(MAX_RETRY_AFTER, asked) if asked is not None else pause

@@ -7,6 +7,8 @@ import json
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -15,6 +17,8 @@ BYTES = "bytes"
 _WRITE_EVERY = 0.5
 _HALF_LIFE = 10.0
 _LONGEST_NAME = 60
+_LINES_KEPT = 100
+_LINES_AT_ONCE = 30
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class State:
     rows: int = 0
     #: Since the phase began, by the clock of the host that works.
     seconds: float = 0.0
+    #: How many lines of a log there were, and the last of them.
+    said: int = 0
+    lines: tuple[str, ...] = ()
 
 
 class Progress:
@@ -47,6 +54,8 @@ class Progress:
         self._begun = time.monotonic()
         self._number = self._done = self._total = self._rows = 0
         self._phase, self._what, self._unit = "", "", BYTES
+        self._said = 0
+        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
 
     def __enter__(self) -> Progress:
         return self
@@ -79,6 +88,12 @@ class Progress:
         with self._lock:
             self._what = what
 
+    def say(self, lines: Sequence[str]) -> None:
+        """New lines of a log; nothing secret may be in them."""
+        with self._lock:
+            self._said += len(lines)
+            self._lines.extend(lines)
+
     def end(self) -> None:
         self._over.set()
         if self._writer is not None and self._writer.ident is not None:
@@ -89,7 +104,16 @@ class Progress:
         with self._lock:
             seconds = time.monotonic() - self._begun
             return State(
-                self._number, self._phase, self._what, self._unit, self._done, self._total, self._rows, seconds
+                self._number,
+                self._phase,
+                self._what,
+                self._unit,
+                self._done,
+                self._total,
+                self._rows,
+                seconds,
+                self._said,
+                tuple(self._lines),
             )
 
     def _write_until_over(self) -> None:
@@ -119,13 +143,15 @@ def state_in(text: str) -> State | None:
     """The state that a file holds, whatever a login shell has written around it; None when there is none."""
     try:
         found = json.loads(text[text.index("{") : text.rindex("}") + 1])
-        state = State(**found)
-    except (ValueError, TypeError):
+        lines = tuple(found.pop("lines", ()))
+        state = State(**found, lines=lines)
+    except (ValueError, TypeError, AttributeError):
         return None
     fits = all(isinstance(found.get(name), str) for name in ("phase", "what", "unit")) and all(
         isinstance(found.get(name), (int, float)) for name in ("number", "done", "total", "rows", "seconds")
     )
-    return state if fits else None
+    says = isinstance(state.said, int) and all(isinstance(text, str) for text in lines)
+    return state if fits and says else None
 
 
 def rate_of(earlier: State | None, later: State, before: float | None = None) -> float | None:
@@ -149,6 +175,13 @@ def seconds_left(state: State, rate: float | None) -> float | None:
     return (state.total - state.done) / rate
 
 
+def said_since(earlier: State | None, later: State) -> tuple[list[str], int]:
+    """The new lines of the log, as many as a person can follow, and how many are left out before them."""
+    new = later.said - (earlier.said if earlier else 0)
+    shown = list(later.lines[-min(new, _LINES_AT_ONCE) :]) if new > 0 else []
+    return shown, max(0, new - len(shown))
+
+
 # -- shown -----------------------------------------------------------------------------------------------------------
 
 
@@ -165,7 +198,16 @@ def line(host: str, title: str, state: State, rate: float | None) -> str:
         f"{_in_units(rate)}/s" if state.unit == BYTES and rate and rate >= 1 else "",
         f"{_duration(left)} left" if left is not None else f"{_duration(state.seconds)} so far",
     ]
-    text = " · ".join(part for part in parts if part)
+    return _printable(" · ".join(part for part in parts if part))
+
+
+def log_lines(host: str, title: str, shown: Sequence[str], left_out: int) -> list[str]:
+    prefix = " · ".join(part for part in (host, title) if part)
+    lines = [f"… {left_out:,} lines left out", *shown] if left_out else shown
+    return [_printable(f"{prefix} | {text}") for text in lines]
+
+
+def _printable(text: str) -> str:
     return "  " + "".join(character if character.isprintable() else "�" for character in text)
 
 

@@ -18,7 +18,14 @@ from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
-from ansible_collections.vedfinance.platform.plugins.module_utils._progress import State, line, rate_of, state_in
+from ansible_collections.vedfinance.platform.plugins.module_utils._progress import (
+    State,
+    line,
+    log_lines,
+    rate_of,
+    said_since,
+    state_in,
+)
 
 DEFAULT_INTERVAL = 5.0
 # Connections that start a program of their own for each command, so that two commands can run at the same time.
@@ -31,9 +38,13 @@ _LAST_LOOK = 5.0
 class ProgressAction(NormalAction):
     """Runs the module of the same name as ever, while a thread reads the module's file of progress.
 
-    The module must have the options ``progress_file`` and ``progress_interval``. It runs in the foreground: its result,
+    The module must have the options ``progress_file`` and ``progress_interval``. Lines of a log that it follows are
+    shown in place of how far it is. It runs in the foreground: its result,
     its end with the play, check mode, become and timeouts are what they are without this plugin.
     """
+
+    #: The default of the module's own option.
+    default_interval = DEFAULT_INTERVAL
 
     def title(self) -> str:
         """What is being done, for the lines; never a secret."""
@@ -44,7 +55,7 @@ class ProgressAction(NormalAction):
             return dict(super().run(tmp, task_vars))
         asked = self._task.args
         path = self._path(asked) if self._can_be_shown(asked) else None
-        follower = _Follower(self, path, _interval(asked), str((task_vars or {}).get("inventory_hostname", "")))
+        follower = _Follower(self, path, self._interval(asked), str((task_vars or {}).get("inventory_hostname", "")))
         if path:
             self._task.args = {**asked, "progress_file": path}
         follower.start()
@@ -58,7 +69,13 @@ class ProgressAction(NormalAction):
         return _as_asked(result, asked.get("progress_file"))
 
     def _can_be_shown(self, asked: dict[str, Any]) -> bool:
-        return _interval(asked) > 0 and not self._task.no_log and self._connection.transport in _SIDE_BY_SIDE
+        return self._interval(asked) > 0 and not self._task.no_log and self._connection.transport in _SIDE_BY_SIDE
+
+    def _interval(self, asked: dict[str, Any]) -> float:
+        """What is no number is the module's to complain about."""
+        with suppress(TypeError, ValueError):
+            return max(0.0, float(asked.get("progress_interval", self.default_interval)))
+        return self.default_interval
 
     def _path(self, asked: dict[str, Any]) -> str:
         if asked.get("progress_file"):
@@ -121,18 +138,13 @@ class _Follower:
         if state is None:
             return
         self._rate = rate_of(self._seen, state, self._rate)
+        lines = log_lines(self._host, self._title, *said_since(self._seen, state))
         self._seen = state
         with self._showing:
             if not self._over.is_set():
-                # stderr, as of curl or pg_dump: what reads the output of a callback is not disturbed.
-                Display().display(line(self._host, self._title, state, self._rate), stderr=True)
-
-
-def _interval(asked: dict[str, Any]) -> float:
-    """What is no number is the module's to complain about."""
-    with suppress(TypeError, ValueError):
-        return max(0.0, float(asked.get("progress_interval", DEFAULT_INTERVAL)))
-    return DEFAULT_INTERVAL
+                for text in lines or [line(self._host, self._title, state, self._rate)]:
+                    # stderr, as of curl or pg_dump: what reads the output of a callback is not disturbed.
+                    Display().display(text, stderr=True)
 
 
 def _beside(action: ProgressAction) -> ProgressAction:

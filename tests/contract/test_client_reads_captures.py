@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import client as dokploy
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.deployments import Deployment
-from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Application
-from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.services import Task
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Application, Compose, Database
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.tasks import (
+    RunningImage,
+    Task,
+    images_of,
+)
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import Response
 
-from tests.unit.plugins.dokploy_answers import client_for
-from tests.unit.plugins.scripted import FakeClock
+from tests.unit.plugins.dokploy_answers import client_for, row
+from tests.unit.plugins.scripted import Call, FakeClock
 
 CAPTURES = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).parent.glob("captures/*.json"))}
 STREAMS = {"95-restore-missing-file-sse", "95-restore-via-trpc-get-sse", "95-restore-via-trpc-post"}
@@ -107,6 +111,18 @@ def test_the_telling_ones_by_name(name: str, expected: type[dokploy.DokployError
         read(name)
 
 
+def test_what_a_shell_on_the_server_wrote_is_told_without_the_command() -> None:
+    for name, outcome in (
+        ("21-application.start-never-deployed", "not found"),
+        ("40-registry.create-bad", "401 Unauthorized"),
+        ("82-compose.stop", "Can't find a suitable configuration file"),
+    ):
+        with pytest.raises(dokploy.DokployError, match=outcome) as caught:
+            read(name)
+        assert "docker login" not in str(caught.value)
+        assert "docker compose" not in str(caught.value)
+
+
 def test_a_command_line_with_keys_is_not_repeated() -> None:
     with pytest.raises(dokploy.Rejected) as caught:
         read("91-destination.testConnection-fails-leaks")
@@ -114,12 +130,15 @@ def test_a_command_line_with_keys_is_not_repeated() -> None:
     assert "Failed to ls: directory not found" in str(caught.value)
 
 
-APPLICATIONS = [
-    name
-    for name, capture in CAPTURES.items()
-    if capture["response"]["status"] == 200 and isinstance(capture["response"]["body"], dict)
-    if {"applicationId", "appName", "applicationStatus"} <= capture["response"]["body"].keys()
-]
+def rows_with(*columns: str) -> list[str]:
+    """The captures that answer with one row that has these columns."""
+    bodies = {name: capture["response"]["body"] for name, capture in CAPTURES.items()}
+    return [name for name, body in bodies.items() if isinstance(body, dict) and set(columns) <= body.keys()]
+
+
+APPLICATIONS = rows_with("applicationId", "appName", "applicationStatus")
+COMPOSES = rows_with("composeId", "appName", "composeStatus")
+DATABASES = rows_with("postgresId", "appName", "applicationStatus")
 RECORDS = [name for name in CAPTURES if "deployment.all" in name and CAPTURES[name]["response"]["status"] == 200]
 TASKS = [
     name for name in CAPTURES if "getServiceContainersByAppName" in name and CAPTURES[name]["response"]["status"] == 200
@@ -134,6 +153,24 @@ def test_applications_lose_their_secrets(name: str) -> None:
     assert not [secret for secret in SECRETS if secret in repr(application)]
 
 
+@pytest.mark.parametrize("name", COMPOSES)
+def test_compose_services_lose_their_secrets(name: str) -> None:
+    row: Any = read(name)
+    compose = Compose.from_row(row)
+    assert (compose.id, compose.app_name) == (row["composeId"], row["appName"])
+    assert compose.compose_type == row["composeType"]
+    assert "APP_VERSION" not in repr(compose)
+    assert not [secret for secret in SECRETS if secret in repr(compose)]
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_databases_lose_their_secrets(name: str) -> None:
+    row: Any = read(name)
+    database = Database.from_row(row, "postgres")
+    assert (database.id, database.app_name, database.image) == (row["postgresId"], row["appName"], row["dockerImage"])
+    assert not [secret for secret in SECRETS if secret in repr(database)]
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_records_lose_their_secrets(name: str) -> None:
     answered: Any = read(name)
@@ -146,6 +183,8 @@ def test_records_lose_their_secrets(name: str) -> None:
 
 def test_there_is_something_of_each_kind() -> None:
     assert len(APPLICATIONS) > 10
+    assert len(COMPOSES) > 2
+    assert len(DATABASES) > 3
     assert len(RECORDS) > 10
     assert len(TASKS) == 4
 
@@ -158,6 +197,31 @@ def test_tasks_during_a_crash() -> None:
         ("failed", False, False, True),
         ("running", True, False, False),
         ("shutdown", False, False, False),
-        ("shutdown", False, False, True),
+        ("shutdown", False, False, False),
     ]
+    assert rows[-1]["error"] == "Error:"  # Dokploy's own label, of an error that is not there
     assert Task.from_row(rows[1]).error == "task: non-zero exit (1)"
+
+
+def call(name: str, path: str, **params: str) -> Call:
+    return Call("GET", f"/api/{path}", response_of(name), params=params)
+
+
+def test_the_image_of_a_running_task() -> None:
+    application = Application.from_row(row())
+    config = call("64-docker.getConfig", "docker.getConfig", containerId="a2943ea34a4e")
+    name = "64-docker.getContainersByAppNameMatch"
+    listed = call(name, "docker.getContainersByAppNameMatch", appName=application.app_name)
+    client, transport = client_for(FakeClock(), listed, config)
+    image = "sha256:ae3694f56730a17661f5fc961f2357018f95a13b1e9cb9e1a346a929267cd6e0"
+    assert images_of(client, application) == {
+        "d5u4ynz2af6z5qdx9qgk3s4hn": RunningImage("127.0.0.1:5000/lab/api:v2", image)
+    }
+    transport.assert_all_made()
+
+
+def test_containers_that_were_replaced() -> None:
+    rows: Any = read("64-docker.getContainersByAppNameMatch")
+    seen = [(task.state, task.alive, task.failed) for task in map(Task.from_container, rows)]
+    assert seen == [("running", True, False)] + [("exited", False, True)] * 3
+    assert len({task.slot for task in map(Task.from_container, rows)}) == 1

@@ -8,20 +8,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import services
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import keeper
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import RequestsTransport, SystemClock
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import Request, RequestsTransport, SystemClock
 from ansible_collections.vedfinance.platform.plugins.modules import dokploy_info, dokploy_service
 
 from lab.dokploy import keys
 from lab.dokploy.model import Model, Seeded
 from lab.dokploy.server import Double
+from tests.unit.lab.dokploy_world import until
 from tests.unit.plugins.run_module import run_main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(services, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(keeper, "POLL_SECONDS", 0.05)
     model = Model(tmp_path)
     seeded = model.seed(env=f"APP_SECRET={SECRET}", replicas=2)
     with Double(tmp_path, tempo=0.1, task_command=TASK) as double:
@@ -130,10 +131,14 @@ def test_a_build_under_way_does_not_bring_it_back(world: World) -> None:
     assert (info["building"], world.running()) == (False, 0)
 
 
-def test_a_version_that_crashes_and_is_put_back_by_swarm_is_a_warning(world: World) -> None:
+def test_a_version_that_crashes_is_given_up_by_swarm(world: World) -> None:
+    """It goes back to what was before the update, of which no task ran."""
     world.service("stopped")
     world.update(dockerImage="lab/api:1.5.0-crash")
-    assert "put the previous version back" in json.dumps(world.service("running", stable_for=1)["warnings"])
+    result = world.service("running", stable_for=0.5)
+    assert result["failed"]
+    assert "does not start: task: non-zero exit" in result["msg"]
+    assert result["changed"]
 
 
 def test_a_crash_loop_is_told_with_its_reason(world: World) -> None:
@@ -170,12 +175,124 @@ def test_keys_that_do_not_do(world: World) -> None:
     with world.double.model.change():
         limited = keys.add(table, organization_id=organization, limit=2)
         member = keys.add(table, organization_id=organization, role="member", services=(world.seeded.application_id,))
-    assert "rate limit is used up" in world.info(dokploy_api_key=limited)["msg"]
+    assert "The rate limit of the API key is used up" in world.info(dokploy_api_key=limited)["msg"]
 
     assert world.info(dokploy_api_key=member)["tasks"] is None
     before = world.columns()
     denied = world.service("stopped", dokploy_api_key=member)
     assert "may not call application.update" in denied["msg"]
+    assert world.columns() == before
+
+
+# --- compose and databases
+
+COMPOSE_FILE = f"""
+services:
+  web:
+    image: lab/api:1.4.0
+    environment:
+      APP_SECRET: {SECRET}
+"""
+
+
+def compose_of(world: World, compose_type: str) -> dict[str, Any]:
+    """The options that name a new compose service that has been deployed."""
+    created: Any = world.client.post(
+        "compose.create",
+        name="monitoring",
+        environmentId=world.seeded.environment_id,
+        composeType=compose_type,
+        sourceType="raw",
+        composeFile=COMPOSE_FILE,
+    )
+    world.client.post("compose.deploy", composeId=created["composeId"])
+    options = {"application": None, "compose": "monitoring"}
+    until(lambda: world.info(**options)["compose"]["status"] == "done", "the compose service to be deployed")
+    return options
+
+
+def call_webhook(world: World, options: dict[str, Any]) -> int:
+    """As a git host does; the status of the answer."""
+    row: Any = world.client.get("compose.one", composeId=world.info(**options)["compose"]["id"])
+    request = Request("POST", f"{world.double.url}/api/deploy/compose/{row['refreshToken']}", body=b"{}")
+    return RequestsTransport().send(replace(request, headers={"Content-Type": "application/json"})).status
+
+
+@pytest.mark.parametrize("compose_type", ["docker-compose", "stack"])
+def test_a_compose_service_stays_stopped_and_comes_back(world: World, compose_type: str) -> None:
+    options = compose_of(world, compose_type)
+    assert world.service("running", **options)["changed"] is False
+    images = world.info(**options)["images"]
+    assert [image["reference"] for image in images] == ["lab/api:1.4.0"]
+
+    planned = world.service("stopped", check=True, **options)
+    stopped = world.service("stopped", **options)
+    assert (planned["changed"], stopped["changed"], stopped["verified"]) == (True, True, True)
+    assert stopped["diff"] == planned["diff"]
+    assert stopped["auto_deploy_remembered"] is True
+    assert world.info(**options)["quiesced"]
+    assert world.service("stopped", **options)["changed"] is False
+    assert call_webhook(world, options) == 400
+    assert world.info(**options)["quiesced"]
+
+    started = world.service("running", **options)
+    assert (started["changed"], started["verified"], started["compose"]["auto_deploy"]) == (True, True, True)
+    assert world.info(**options)["quiesced"] is False
+    assert world.service("running", **options)["changed"] is False
+
+
+def test_a_stack_whose_redeployment_fails_tells_why(world: World) -> None:
+    options = compose_of(world, "stack")
+    identity = world.service("stopped", **options)["compose"]["id"]
+    world.client.post("compose.update", composeId=identity, composeFile="services: [")
+    result = world.service("running", **options)
+    assert result["failed"]
+    assert "The redeployment of the stack monitoring ended error" in result["msg"]
+    log = world.info(log_lines=20, **options)["failed_log"]
+    assert log["lines"]
+
+
+def test_a_database_is_stopped_and_started(world: World) -> None:
+    created: Any = world.client.post(
+        "postgres.create",
+        name="db",
+        databaseName="shop",
+        databaseUser="shop",
+        databasePassword=SECRET,
+        environmentId=world.seeded.environment_id,
+    )
+    options = {"application": None, "database": "db"}
+    assert "deploy it once" in world.service("running", **options)["msg"]
+    world.client.post("postgres.deploy", postgresId=created["postgresId"])
+    assert world.service("running", **options)["verified"]
+
+    stopped = world.service("stopped", **options)
+    assert (stopped["changed"], stopped["verified"]) == (True, True)
+    assert stopped["diff"]["after"] == {"state": "stopped"}
+    assert world.service("stopped", **options)["changed"] is False
+    assert world.service("running", **options)["changed"]
+    assert world.service("running", **options)["changed"] is False
+    assert world.info(**options)["database"]["kind"] == "postgres"
+
+
+def test_all_services_are_listed(world: World) -> None:
+    world.client.post("compose.create", name="monitoring", environmentId=world.seeded.environment_id)
+    listed = world.info(application=None)["services"]
+    assert [(item["kind"], item["name"]) for item in listed if item["project"] == "vedfinance"] == [
+        ("application", "api"),
+        ("compose", "monitoring"),
+    ]
+
+
+def test_a_key_of_another_organisation_writes_nothing(world: World) -> None:
+    """Dokploy would let it stop the service, though it may not read it."""
+    with world.double.model.change():
+        foreign = keys.add(world.double.model.tables["keys"], organization_id="another")
+    before = world.columns()
+    result = world.service(
+        "stopped", dokploy_api_key=foreign, project=None, application=None, application_id=world.seeded.application_id
+    )
+    assert "may not call application.one" in result["msg"]
     assert world.columns() == before
 
 

@@ -6,14 +6,17 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
+    MASK,
     Clock,
     Request,
     Response,
     Transport,
+    TransportError,
     checked_base_url,
     clip,
     redact_text,
@@ -23,6 +26,17 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
 )
 
 OLDEST_SUPPORTED = (0, 25, 0)
+MAX_WORDS = 300
+_ENVIRONMENT = re.compile(r"(?<![\w$-])([A-Z][A-Z0-9_]{2,})=(\"[^\"]*\"|'[^']*'|[^\s\"']+)")
+_COMMAND = re.compile(
+    r"\brclone\b|\bdocker (?:exec|run|login|service|stack|compose)\b|--s3-|\$\(|\|\|| \| |^\s*(?:set|echo) "
+)
+
+
+def safe_words(text: str, limit: int = MAX_WORDS, secrets: Iterable[str] = ()) -> str:
+    """Words of Dokploy's on one line, without credentials and values of environment variables."""
+    words = redact_text(" ".join(text.split()), secrets)
+    return clip(_ENVIRONMENT.sub(rf"\1={MASK}", words), limit)
 
 
 class DokployError(PlatformError):
@@ -81,12 +95,13 @@ class DokployClient:
         self._transport = transport
         self._clock = clock
         self._request_timeout = request_timeout
+        self._key_worked = False
 
     def get(self, procedure: str, **params: str) -> object:
         return self._call("GET", procedure, params, None)
 
     def post(self, procedure: str, **body: object) -> object:
-        """A mutation; sent once, because a repeat after a lost answer could act twice."""
+        """A mutation; sent again only when the connection was refused, since a lost answer may stand for a success."""
         return self._call("POST", procedure, {}, body)
 
     def version(self) -> str:
@@ -122,12 +137,20 @@ class DokployClient:
             body=None if body is None else json.dumps(body).encode(),
             timeout=self._request_timeout,
         )
-        return self.read(procedure, send_with_retries(self._transport, request, self._clock))
+        try:
+            response = send_with_retries(self._transport, request, self._clock)
+        except TransportError as error:
+            if method == "POST" and error.kind in ("timeout", "reset", "too_large"):
+                error.hint = f"{procedure} may have taken effect all the same. Look before you repeat it."
+            raise
+        return self.read(procedure, response)
 
     def read(self, procedure: str, response: Response) -> object:
         """The value in an answer of Dokploy, or the exception that it stands for."""
         if 200 <= response.status < 300:
-            return self._value(procedure, response)
+            value = self._value(procedure, response)
+            self._key_worked = True
+            return value
         raise self._error(procedure, response)
 
     def _value(self, procedure: str, response: Response) -> object:
@@ -152,13 +175,7 @@ class DokployClient:
     def _error(self, procedure: str, response: Response) -> DokployError:
         status = response.status
         if 300 <= status < 400:
-            target = shown_url(response.headers.get("location", "elsewhere"))
-            return NotDokploy(
-                f"{shown_url(self.url)} redirects {procedure} to {target}; the key is not sent there.",
-                "Set dokploy_url to the address it redirects to, if that is your Dokploy.",
-                procedure,
-                status,
-            )
+            return self._redirected(procedure, response)
         try:
             body = response.json()
         except ValueError:
@@ -167,18 +184,7 @@ class DokployClient:
             return self._without_json(procedure, response)
         told = self._told(body)
         if status == 401 and "code" not in body:
-            return KeyRejected(
-                f"Dokploy at {shown_url(self.url)} did not accept the API key (401 before {procedure} was reached).",
-                "The key is wrong, expired or revoked, or its rate limit is used up, for which "
-                "Dokploy answers 401 as well. "
-                "A key made through the API allows ten verifications a day unless it was made with "
-                "rateLimitEnabled: false. "
-                "Make one in the dashboard under Settings > Profile > API/CLI Keys, without a rate "
-                "limit, and give it as "
-                "dokploy_api_key or DOKPLOY_API_KEY.",
-                procedure,
-                status,
-            )
+            return self._key_rejected(procedure)
         if status in (401, 403):
             return NotPermitted(
                 f"The API key is good, but its user may not call {procedure}: {told}",
@@ -203,6 +209,49 @@ class DokployClient:
             return ServerFailed(f"Dokploy failed in {procedure} (status {status}): {told}", None, procedure, status)
         return Rejected(f"Dokploy rejected {procedure} (status {status}): {told}", None, procedure, status)
 
+    def _redirected(self, procedure: str, response: Response) -> NotDokploy:
+        """Never followed: the key would go along."""
+        location = response.headers.get("location", "")
+        here, there = urlsplit(self.url), urlsplit(urljoin(f"{self.url}/api/{procedure}", location))
+        hint = "Set dokploy_url to the address it redirects to, if that is your Dokploy."
+        if there.hostname == here.hostname and there.scheme == "https" and here.scheme == "http":
+            hint = f"Dokploy wants https here: set dokploy_url to https://{there.netloc.rpartition('@')[2]}."
+        elif (there.scheme, there.netloc) == (here.scheme, here.netloc):
+            hint = "It only wants another path: check that dokploy_url ends with the host and port, or with /api."
+        target = safe_words(shown_url(location)) if location else "elsewhere"
+        return NotDokploy(
+            f"{shown_url(self.url)} redirects {procedure} to {target}; the key is not sent there.",
+            hint,
+            procedure,
+            response.status,
+        )
+
+    def _key_rejected(self, procedure: str) -> KeyRejected:
+        """The gate says the same of a key that is wrong and of one whose rate limit is used up."""
+        remedy = (
+            "Make a key without a rate limit in the dashboard, under Settings > Profile > API/CLI Keys, or through "
+            "user.createApiKey with rateLimitEnabled: false, and give it as dokploy_api_key or DOKPLOY_API_KEY."
+        )
+        counting = (
+            "Dokploy verifies a key twice per request, so one made through its API with the default of ten "
+            "verifications a day lasts for five requests."
+        )
+        if self._key_worked:
+            return KeyRejected(
+                f"The rate limit of the API key is used up: Dokploy at {shown_url(self.url)} took it a moment ago, and "
+                f"refuses it now (401 before {procedure} was reached).",
+                f"{counting} {remedy}",
+                procedure,
+                401,
+            )
+        return KeyRejected(
+            f"Dokploy at {shown_url(self.url)} did not accept the API key (401 before {procedure} was reached).",
+            "The key is wrong, expired or revoked, or its rate limit is used up, for which Dokploy answers 401 as "
+            f"well. {counting} {remedy}",
+            procedure,
+            401,
+        )
+
     def _without_json(self, procedure: str, response: Response) -> DokployError:
         status = response.status
         if status >= 500:
@@ -222,10 +271,13 @@ class DokployClient:
         """Dokploy's own words, without the command lines and secrets that it puts in them."""
         message = str(body.get("message") or "no reason given").strip()
         if "Command failed:" in message:
-            separator, outcome = message.partition("\n")[1:]
-            message = f"a command on its server failed: {outcome if separator else 'no output'}"
-        fields = [str(issue["path"][0]) for issue in body.get("issues") or [] if issue.get("path")]
+            # The command may have several lines, and is not set apart from what it wrote.
+            lines = [line for line in message.partition("\n")[2].splitlines() if line.strip()]
+            outcome = " ".join([line for line in lines if not _COMMAND.search(line)][-4:])
+            message = f"a command on its server failed: {outcome or 'no output'}"
+        issues = [issue for issue in body.get("issues") or [] if isinstance(issue, dict)]
+        fields = [str(issue["path"][0]) for issue in issues if issue.get("path")]
         return self._safe(message) + (f" ({', '.join(fields)})" if fields else "")
 
     def _safe(self, text: str) -> str:
-        return clip(redact_text(" ".join(text.split()), (self._api_key,)), 300)
+        return safe_words(text, secrets=(self._api_key,))

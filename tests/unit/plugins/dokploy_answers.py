@@ -98,3 +98,74 @@ def records(*statuses: str) -> Call:
         for n, status in enumerate(statuses)
     ]
     return get("deployment.all", rows, applicationId=APPLICATION_ID)
+
+
+# --- compose and databases
+
+COMPOSE_ID = "S-QBvyFGf5LS4uwgN1N8U"
+COMPOSE_APP_NAME = "shop-compose-co5r4p"
+DATABASE_ID = "ThBgTPgKfQLNOluU9q441"
+DATABASE_APP_NAME = "shop-db-ct0pth"
+_ENVIRONMENT = {"name": "production", "env": "s3cr3t", "project": {"name": "shop", "env": "s3cr3t"}}
+
+
+def compose_row(**columns: Any) -> dict[str, Any]:
+    """compose.one, with what must never be shown."""
+    return {
+        "composeId": COMPOSE_ID,
+        "name": "monitoring",
+        "appName": COMPOSE_APP_NAME,
+        "description": None,
+        "composeStatus": "done",
+        "composeType": "docker-compose",
+        "sourceType": "raw",
+        "autoDeploy": True,
+        "serverId": None,
+        "env": "s3cr3t",
+        "composeFile": "s3cr3t",
+        "refreshToken": "s3cr3t",
+        "environment": _ENVIRONMENT,
+        "backups": [],
+        **columns,
+    }
+
+
+def compose_one(**columns: Any) -> Call:
+    return get("compose.one", compose_row(**columns), composeId=COMPOSE_ID)
+
+
+def database_row(**columns: Any) -> dict[str, Any]:
+    """postgres.one, with what must never be shown."""
+    return {
+        "postgresId": DATABASE_ID,
+        "name": "db",
+        "appName": DATABASE_APP_NAME,
+        "description": None,
+        "applicationStatus": "done",
+        "dockerImage": "postgres:18",
+        "replicas": 1,
+        "serverId": None,
+        "databasePassword": "s3cr3t",
+        "env": "s3cr3t",
+        "environment": _ENVIRONMENT,
+        "backups": [],
+        **columns,
+    }
+
+
+def database_one(**columns: Any) -> Call:
+    return get("postgres.one", database_row(**columns), postgresId=DATABASE_ID)
+
+
+def container(name: str, state: str = "running", status: str = "Up 3 seconds", identity: str = "c1") -> dict[str, str]:
+    return {"containerId": identity, "name": name, "state": state, "status": status}
+
+
+def containers(*rows: dict[str, str], app_name: str = APP_NAME, takes: float = 0.0, **params: str) -> Call:
+    return get("docker.getContainersByAppNameMatch", list(rows), takes=takes, appName=app_name, **params)
+
+
+def config_of(identity: str, image: str, image_id: str = "sha256:1") -> Call:
+    """docker.getConfig, with what must never be shown."""
+    body = {"Id": identity, "Image": image_id, "Config": {"Image": image, "Env": ["SOME=s3cr3t"]}}
+    return get("docker.getConfig", body, containerId=identity)

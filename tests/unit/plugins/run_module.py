@@ -19,6 +19,8 @@ def run_main(
     with (
         # Whatever imported Ansible's controller before, here a module runs: it returns its warnings, and prints none.
         patch("ansible.module_utils._internal.is_controller", False),
+        # In a process of its own, a module does not return the warnings of the one before.
+        patch("ansible.module_utils.common.warnings._global_warnings", {}),
         patch_module_args({**given, "_ansible_check_mode": check}),
         pytest.raises(SystemExit),
     ):

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import client as dokploy
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import TransportError
 
 from tests.unit.plugins.dokploy_answers import KEY, URL, client_for, get, post, problem
-from tests.unit.plugins.scripted import Call, FakeClock, ScriptedTransport, answer
+from tests.unit.plugins.scripted import Call, FakeClock, ScriptedTransport, answer, refused
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}/", f"{URL}/api", f"{URL}/api/", f" {URL} "])
@@ -127,3 +128,141 @@ def test_json_that_is_no_version() -> None:
     client, _calls = client_for(FakeClock(), get("settings.getDokployVersion", {"ok": True}))
     with pytest.raises(dokploy.NotDokploy, match="does not tell a version"):
         client.version()
+
+
+# --- keys and their limits
+
+
+def test_a_key_that_just_worked_has_used_up_its_rate_limit() -> None:
+    gate = Call("GET", "/api/b.all", answer({"message": "Unauthorized"}, 401))
+    client, _calls = client_for(FakeClock(), get("a.one", {"x": 1}), gate)
+    client.get("a.one")
+    with pytest.raises(dokploy.KeyRejected) as caught:
+        client.get("b.all")
+    told = str(caught.value)
+    assert told.startswith(f"The rate limit of the API key is used up: Dokploy at {URL} took it a moment ago")
+    assert "verifies a key twice per request" in told
+    assert "rateLimitEnabled: false" in told
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_refusal_is_no_proof_that_the_key_worked(status: int) -> None:
+    """A proxy may have answered for Dokploy."""
+    client, _calls = client_for(
+        FakeClock(),
+        get("a.one", problem("no", "X", status, None), status),
+        Call("GET", "/api/b.all", answer({"message": "Unauthorized"}, 401)),
+    )
+    with pytest.raises(dokploy.DokployError):
+        client.get("a.one")
+    with pytest.raises(dokploy.KeyRejected, match="wrong, expired or revoked, or its rate limit"):
+        client.get("b.all")
+
+
+# --- repeats
+
+
+def test_a_mutation_is_repeated_only_when_nothing_was_sent() -> None:
+    client, transport = client_for(
+        FakeClock(), Call("POST", "/api/a.deploy", refused(URL), body={}), post("a.deploy", {}, True)
+    )
+    assert client.post("a.deploy") is True
+    transport.assert_all_made()
+
+
+@pytest.mark.parametrize("kind", ["timeout", "reset", "too_large"])
+def test_a_mutation_whose_answer_was_lost_may_have_taken_effect(kind: str) -> None:
+    lost = TransportError(kind, "No answer.")
+    client, transport = client_for(FakeClock(), Call("POST", "/api/a.deploy", lost, body={}))
+    with pytest.raises(TransportError, match=r"a\.deploy may have taken effect all the same"):
+        client.post("a.deploy")
+    transport.assert_all_made()
+
+
+def test_a_question_is_asked_again() -> None:
+    reset = Call("GET", "/api/a.one", TransportError("reset", "No answer."))
+    busy = Call("GET", "/api/a.one", answer(status=503))
+    client, transport = client_for(FakeClock(), reset, busy, get("a.one", 1))
+    assert client.get("a.one") == 1
+    transport.assert_all_made()
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_mutation_that_a_proxy_answered_is_not_repeated(status: int) -> None:
+    call = Call("POST", "/api/a.deploy", answer(b"busy", status), body={})
+    client, transport = client_for(FakeClock(), call)
+    with pytest.raises(dokploy.DokployError):
+        client.post("a.deploy")
+    transport.assert_all_made()
+
+
+# --- redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("https://127.0.0.1:3000/api/a.b", "set dokploy_url to https://127.0.0.1:3000."),
+        ("/api/a.b/", "It only wants another path"),
+        ("https://elsewhere.test/api/a.b", "if that is your Dokploy"),
+        ("", "It only wants another path"),
+    ],
+)
+def test_redirects_are_explained_and_never_followed(status: int, location: str, hint: str) -> None:
+    error = failed(status, b"", location=location)
+    assert isinstance(error, dokploy.NotDokploy)
+    assert hint in str(error)
+    assert "the key is not sent there" in str(error)
+
+
+def test_a_redirect_with_credentials_does_not_repeat_them() -> None:
+    told = str(failed(302, b"", location="https://user:s3cr3t@127.0.0.1:3000/login?token=s3cr3t"))
+    assert "s3cr3t" not in told
+
+
+# --- secrets
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.s3cr3t-signature"
+RCLONE = "rclone ls --s3-access-key-id=s3cr3t --s3-secret-access-key=s3cr3t --s3-endpoint=http\\://s3.test \\:s3\\:b"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"Command execution failed: Command failed: {RCLONE}\nFailed to ls: no bucket",
+        f"{RCLONE} failed",
+        f"Command failed: set -eo pipefail\nexport PGPASSWORD=s3cr3t\nX=$({RCLONE})\nFailed to ls: no bucket",
+        "Command failed: docker login\ndocker login -u lab --password s3cr3t r.test || exit 1\nFailed to ls: no bucket",
+        "Command failed: x\necho s3cr3t | docker login --password-stdin\nFailed to ls: no bucket",
+        "docker login -u lab --password s3cr3t",
+        "cannot reach postgresql://shop:s3cr3t@db:5432/shop",
+        "cannot clone https://x-access-token:s3cr3t@git.test/shop.git",
+        "POST /api/deploy/s3cr3t-token_1 failed",
+        "POST https://dokploy.test/api/deploy/compose/s3cr3t-token_1 failed",
+        f"bad session {JWT}",
+        "header x-api-key: s3cr3t",
+        "Authorization: Bearer s3cr3t-0123456789",
+        "bad line APP_PEPPER=s3cr3t",
+        "bad line PEPPER='s3cr3t with spaces'",
+        'bad line PEPPER="s3cr3t with spaces"',
+        '{"databasePassword":"s3cr3t"}',
+        "-----BEGIN OPENSSH PRIVATE KEY-----\ns3cr3t\n-----END OPENSSH PRIVATE KEY-----",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+def test_no_planted_secret_is_repeated(message: str, status: int) -> None:
+    told = str(failed(status, problem(message, "X", status, "a.b")))
+    assert "s3cr3t" not in told
+    if message.startswith("Command"):
+        assert "Failed to ls: no bucket" in told
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_no_planted_secret_of_a_plain_text_is_repeated(status: int) -> None:
+    assert "s3cr3t" not in str(failed(status, f"Invalid JSON: {RCLONE}".encode()))
+
+
+def test_odd_issues_do_not_hide_the_answer() -> None:
+    body = {**problem("Input validation failed", "X", 400, "a.b"), "issues": ["odd", {"path": []}, {"path": ["x"]}]}
+    assert "Input validation failed (x)" in str(failed(400, body))

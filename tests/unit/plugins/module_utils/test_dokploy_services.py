@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Application
-from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.services import (
-    Outcome,
-    ServiceKeeper,
-    Task,
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.keep_application import ApplicationKeeper
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.keeper import Outcome
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.marker import (
+    remembered_auto_deploy,
     remembered_replicas,
     with_marker,
     without_marker,
@@ -47,20 +47,24 @@ def update(**fields: object) -> Call:
     return post("application.update", {"applicationId": APPLICATION_ID, **fields}, True)
 
 
-def keep(act: Callable[[ServiceKeeper], Outcome], *calls: Call, clock: FakeClock | None = None) -> Outcome:
+def keep(
+    act: Callable[[ApplicationKeeper], Outcome[Application]], *calls: Call, clock: FakeClock | None = None
+) -> Outcome[Application]:
     clock = clock or FakeClock()
     client, transport = client_for(clock, *calls)
     try:
-        return act(ServiceKeeper(client, clock, wait_timeout=20, stable_for=1.0))
+        return act(ApplicationKeeper(client, clock, wait_timeout=20, stable_for=1.0))
     finally:
         transport.assert_all_made()
 
 
-def stop(columns: dict[str, object], *calls: Call, check: bool = False) -> Outcome:
+def stop(columns: dict[str, object], *calls: Call, check: bool = False) -> Outcome[Application]:
     return keep(lambda keeper: keeper.stop(Application.from_row(row(**columns)), check), *calls)
 
 
-def run(columns: dict[str, object], *calls: Call, replicas: int | None = None, check: bool = False) -> Outcome:
+def run(
+    columns: dict[str, object], *calls: Call, replicas: int | None = None, check: bool = False
+) -> Outcome[Application]:
     return keep(lambda keeper: keeper.run(Application.from_row(row(**columns)), replicas, check), *calls)
 
 
@@ -85,17 +89,13 @@ def test_there_is_only_one_marker() -> None:
     assert remembered_replicas("stopped by hand, replicas before: 3") is None
 
 
-# --- tasks
-
-
-@pytest.mark.parametrize("state", ["New", "Pending", "Preparing", "Ready", "Starting", "Running", "Somehow", ""])
-def test_what_may_yet_run_is_alive(state: str) -> None:
-    assert Task.from_row(task(state)).alive
-
-
-@pytest.mark.parametrize("state", ["Shutdown", "Failed", "Rejected", "Complete", "Remove", "Orphaned"])
-def test_what_has_ended_is_not(state: str) -> None:
-    assert not Task.from_row(task(state)).alive
+@pytest.mark.parametrize("auto_deploy", [True, False])
+def test_the_marker_of_a_compose_service_remembers_its_automatic_deploy(auto_deploy: bool) -> None:
+    marked = with_marker("the stack", auto_deploy, START)
+    assert remembered_auto_deploy(marked) is auto_deploy
+    assert remembered_replicas(marked) is None
+    assert without_marker(marked) == "the stack"
+    assert remembered_auto_deploy(MARKED) is None
 
 
 # --- stopped
@@ -115,7 +115,7 @@ def test_stopping_stores_0_in_one_update_and_watches() -> None:
     assert outcome.plan.changed
     assert outcome.verified
     result = outcome.to_result()
-    assert (result["replicas_remembered"], outcome.application.replicas) == (2, 0)
+    assert (result["replicas_remembered"], outcome.service.replicas) == (2, 0)
     assert outcome.plan.before == {"replicas": 2, "state": "running"}
     assert outcome.plan.after == {"replicas": 0, "state": "stopped"}
 
@@ -235,7 +235,7 @@ def test_check_mode_reads_only() -> None:
     outcome = stop({}, tasks(task("Running")), check=True)
     assert outcome.plan.changed
     assert not outcome.verified
-    assert outcome.application.replicas == 0
+    assert outcome.service.replicas == 0
     assert not stop(STOPPED, tasks(), check=True).plan.changed
 
 
@@ -300,7 +300,7 @@ def test_another_number() -> None:
 def test_0_without_a_marker_becomes_1() -> None:
     single = tasks(task("Running"))
     outcome = run({"replicas": 0}, tasks(), records("done"), update(replicas=1), RELOAD, *[single] * 3, one(replicas=1))
-    assert outcome.plan.replicas == 1
+    assert outcome.plan.after["replicas"] == 1
 
 
 def test_a_stale_marker_is_only_removed() -> None:
@@ -342,6 +342,19 @@ def test_a_crash_loop_fails_with_what_the_tasks_said() -> None:
     assert caught.value.details["changed"] is True
 
 
+def test_what_swarm_gives_up_is_not_waited_for() -> None:
+    """Its update is undone after the first failure: back to the 0 tasks from before."""
+    failed = task("Failed", "b", "shutdown", '"task: non-zero exit (1)"')
+    trying = tasks(task("Ready", "c", "ready"), failed)
+    given_up = tasks(task("Shutdown", "c", "shutdown"), failed)
+    with pytest.raises(
+        PlatformError, match=r"api does not start: task: non-zero exit \(1\)\. Docker has given"
+    ) as caught:
+        run(STOPPED, tasks(), update(replicas=2, description="the api"), RELOAD, trying, trying, *[given_up] * 3)
+    assert caught.value.details["errors"] == ["task: non-zero exit (1)"]
+    assert caught.value.details["waited"] == 2.0
+
+
 def test_a_version_that_failed_and_was_put_back_is_a_warning() -> None:
     failed = task("Failed", "c", "shutdown", "task: non-zero exit (1)")
     put_back = tasks(task("Running", "a"), task("Running", "b"), failed)
@@ -375,10 +388,5 @@ def test_without_docker_permission_running_is_not_claimed() -> None:
 
 def test_check_mode_of_running_reads_only() -> None:
     outcome = run(STOPPED, tasks(), check=True)
-    assert (outcome.plan.changed, outcome.application.replicas) == (True, 2)
+    assert (outcome.plan.changed, outcome.service.replicas) == (True, 2)
     assert not run({}, TWO, check=True).plan.changed
-
-
-def test_a_remote_server_is_asked_for_its_own_tasks() -> None:
-    call = get("docker.getServiceContainersByAppName", [task("Running")], appName=APP_NAME, serverId="s1")
-    assert run({"serverId": "s1", "replicas": 1}, call, check=True).plan.changed is False

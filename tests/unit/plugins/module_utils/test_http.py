@@ -157,17 +157,31 @@ def test_repeats_stay_within_the_timeout_of_the_request() -> None:
     transport.assert_all_made()
 
 
-@pytest.mark.parametrize("outcome", [answer(status=503), refused()])
-def test_a_post_is_never_repeated(outcome: _http.Response | Exception) -> None:
+POST = _http.Request("POST", "http://127.0.0.1:3000/api/x", timeout=30)
+
+
+@pytest.mark.parametrize("kind", ["timeout", "reset", "unreachable"])
+def test_a_post_is_never_repeated_after_a_lost_answer(kind: str) -> None:
     clock = FakeClock()
-    transport = ScriptedTransport(clock, Call("POST", "/api/x", outcome))
-    request = _http.Request("POST", "http://127.0.0.1:3000/api/x", timeout=30)
-    if isinstance(outcome, Exception):
-        with pytest.raises(_http.TransportError):
-            _http.send_with_retries(transport, request, clock)
-    else:
-        assert _http.send_with_retries(transport, request, clock) is outcome
+    transport = ScriptedTransport(clock, Call("POST", "/api/x", _http.TransportError(kind, "no")))
+    with pytest.raises(_http.TransportError):
+        _http.send_with_retries(transport, POST, clock)
     assert clock.sleeps == []
+
+
+def test_a_post_is_never_repeated_after_an_answer() -> None:
+    clock = FakeClock()
+    outcome = answer(status=503)
+    transport = ScriptedTransport(clock, Call("POST", "/api/x", outcome))
+    assert _http.send_with_retries(transport, POST, clock) is outcome
+    assert clock.sleeps == []
+
+
+def test_a_post_that_was_refused_before_anything_was_sent_is_repeated() -> None:
+    clock = FakeClock()
+    transport = ScriptedTransport(clock, Call("POST", "/api/x", refused()), Call("POST", "/api/x", answer(True)))
+    assert _http.send_with_retries(transport, POST, clock).json() is True
+    transport.assert_all_made()
 
 
 @pytest.mark.parametrize("kind", ["tls", "dns", "too_large"])

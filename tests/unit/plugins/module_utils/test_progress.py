@@ -17,7 +17,9 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._progress impo
     Progress,
     State,
     line,
+    log_lines,
     rate_of,
+    said_since,
     seconds_left,
     state_in,
 )
@@ -195,3 +197,42 @@ def test_names_in_a_dump_cannot_write_over_the_screen() -> None:
     assert line("h", "t", state, None) == "  h · t · load 50 % · evil�[2J��table · 1 of 2 B · 0 s so far"
     long = line("h", "t", State(1, "load", "x" * 200), None)
     assert f"· {'x' * 59}… ·" in long
+
+
+# -- a log -------------------------------------------------------------------------------------------------------
+
+
+def test_lines_of_a_log_are_written_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_progress, "_WRITE_EVERY", 0.001)
+    path = tmp_path / "progress"
+    with Progress(str(path)) as progress:
+        progress.begin("building")
+        progress.say(["one", "two"])
+        progress.say(["three"])
+        state = written(path, lambda state: state.said == 3)
+    assert state.lines == ("one", "two", "three")
+
+
+def test_only_the_last_lines_are_kept_and_the_new_ones_shown() -> None:
+    progress = Progress()
+    progress.say([str(number) for number in range(500)])
+    earlier = progress.state()
+    assert (earlier.said, earlier.lines[-1]) == (500, "499")
+    assert len(earlier.lines) == 100
+    assert said_since(earlier, earlier) == ([], 0)
+    progress.say(["500", "501"])
+    assert said_since(earlier, progress.state()) == (["500", "501"], 0)
+    shown, left_out = said_since(None, progress.state())
+    assert (shown[-1], len(shown), left_out) == ("501", 30, 472)
+
+
+def test_lines_of_a_log_cannot_move_the_cursor() -> None:
+    assert log_lines("vps1", "deploy api", ["a\x1b[2Jb"], 1200) == [
+        "  vps1 · deploy api | … 1,200 lines left out",
+        "  vps1 · deploy api | a�[2Jb",
+    ]
+
+
+@pytest.mark.parametrize("broken", ['{"lines": 3}', '{"lines": [1]}', '{"said": "x"}', "[{}]"])
+def test_a_log_that_is_none(broken: str) -> None:
+    assert state_in(broken) is None

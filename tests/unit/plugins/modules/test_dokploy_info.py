@@ -10,7 +10,18 @@ import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import argspec
 from ansible_collections.vedfinance.platform.plugins.modules import dokploy_info
 
-from tests.unit.plugins.dokploy_answers import APPLICATION_ID, KEY, URL, get, one, queue, records, task, tasks
+from tests.unit.plugins.dokploy_answers import (
+    APPLICATION_ID,
+    KEY,
+    URL,
+    containers,
+    get,
+    one,
+    queue,
+    records,
+    task,
+    tasks,
+)
 from tests.unit.plugins.run_module import run_main
 from tests.unit.plugins.scripted import Call, FakeClock, ScriptedTransport
 
@@ -54,7 +65,17 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("check", [False, True])
 def test_reads_in_check_mode_too(run: Any, check: bool) -> None:
-    calls = (VERSION, PROJECTS, one(), tasks(task("Running")), queue(), records("done", "done"))
+    schedules = get("schedule.list", [], id=APPLICATION_ID, scheduleType="application")
+    calls = (
+        VERSION,
+        PROJECTS,
+        one(),
+        tasks(task("Running")),
+        queue(),
+        records("done", "done"),
+        containers(),
+        schedules,
+    )
     result = run(*calls, check=check, application="api", deployments=1)
     assert result["changed"] is False
     assert result["application"]["id"] == APPLICATION_ID
@@ -65,3 +86,18 @@ def test_an_ambiguous_name_returns_the_candidates(run: Any) -> None:
     result = run(VERSION, PROJECTS, application="web")
     assert result["failed"]
     assert [candidate["id"] for candidate in result["candidates"]] == ["x", "y"]
+
+
+def test_no_service_lists_all(run: Any) -> None:
+    result = run(VERSION, PROJECTS)
+    assert result["changed"] is False
+    assert [(item["kind"], item["name"]) for item in result["services"]] == [
+        ("application", "api"),
+        ("application", "web"),
+        ("application", "web"),
+    ]
+
+
+@pytest.mark.parametrize("other", ["compose", "compose_id", "database", "database_id"])
+def test_two_kinds_of_services_at_once(run: Any, other: str) -> None:
+    assert "mutually exclusive" in run(application="api", **{other: "x"})["msg"]

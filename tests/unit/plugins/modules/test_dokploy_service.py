@@ -10,7 +10,24 @@ import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import argspec
 from ansible_collections.vedfinance.platform.plugins.modules import dokploy_service
 
-from tests.unit.plugins.dokploy_answers import APPLICATION_ID, KEY, URL, get, no_docker, one, task, tasks
+from tests.unit.plugins.dokploy_answers import (
+    APPLICATION_ID,
+    COMPOSE_APP_NAME,
+    COMPOSE_ID,
+    DATABASE_APP_NAME,
+    DATABASE_ID,
+    KEY,
+    URL,
+    compose_one,
+    container,
+    containers,
+    database_one,
+    get,
+    no_docker,
+    one,
+    task,
+    tasks,
+)
 from tests.unit.plugins.run_module import run_main
 from tests.unit.plugins.scripted import Call, FakeClock, ScriptedTransport, answer
 
@@ -72,3 +89,30 @@ def test_url_and_key_may_come_from_the_environment(run: Any, monkeypatch: pytest
 def test_a_missing_library_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dokploy_service, "HAS_REQUESTS", False)
     assert "requests" in run(state="stopped")["msg"]
+
+
+@pytest.mark.parametrize("other", ["compose", "compose_id", "database", "database_id"])
+def test_two_kinds_of_services_at_once(run: Any, other: str) -> None:
+    assert "mutually exclusive" in run(state="stopped", **{other: "x"})["msg"]
+
+
+@pytest.mark.parametrize("kind", ["compose", "database"])
+def test_replicas_are_for_applications(run: Any, kind: str) -> None:
+    result = run(state="running", replicas=2, application_id=None, **{f"{kind}_id": "x"})
+    assert f"keeps no number of replicas for a {kind} service" in result["msg"]
+
+
+def test_a_compose_service_in_check_mode(run: Any) -> None:
+    listed = containers(container("shop-web-1"), app_name=COMPOSE_APP_NAME, appType="docker-compose")
+    result = run(VERSION, compose_one(), listed, state="stopped", application_id=None, compose_id=COMPOSE_ID)
+    assert result["changed"]
+    assert result["diff"]["after"] == {"auto_deploy": False, "state": "stopped"}
+    assert (result["compose"]["auto_deploy"], result["auto_deploy_remembered"]) == (False, True)
+
+
+def test_a_database_in_check_mode(run: Any) -> None:
+    listed = get("docker.getServiceContainersByAppName", [task("Running")], appName=DATABASE_APP_NAME)
+    result = run(VERSION, database_one(), listed, state="stopped", application_id=None, database_id=DATABASE_ID)
+    assert result["changed"]
+    assert result["diff"] == {"before": {"state": "running"}, "after": {"state": "stopped"}}
+    assert result["database"]["kind"] == "postgres"

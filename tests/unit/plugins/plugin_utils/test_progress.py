@@ -80,6 +80,13 @@ def test_shows_what_the_file_says_and_takes_its_own_option_back(monkeypatch: pyt
     assert world.commands[0] == f"cat {world.given['progress_file']} 2>/dev/null"
 
 
+def test_shows_new_lines_of_a_log_in_place_of_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    building = json.dumps(asdict(State(1, "building", said=2, lines=("one", "two"))))
+    world = World(monkeypatch, lambda _command: {"stdout": building})
+    world.run()
+    assert world.lines[:2] == ["  vps1 · restore school | one", "  vps1 · restore school | two"]
+
+
 def test_follows_a_file_that_the_user_has_named(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, lambda _command: {"stdout": LOADING})
     world.result["failed"] = True
