@@ -133,17 +133,12 @@ class Seen:
         return sorted(name for name in self.databases if name.startswith(f"{DATABASE}__{role}_"))
 
 
-class RecoveryLab:
-    """A running lab, with a pristine copy of its database and one of what its latest stable dump holds."""
+class PlayedLab:
+    """A running lab that plays are run against."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, description: platform.Description) -> None:
         self.state = state
-        self.description = platform.up(
-            state, Wanted(scale=SCALE, tempo=0.1, rate_limit="off", replicas=REPLICAS), lambda _line: None
-        )
-        self.server = server_of(self.description)
-        self._watching: psycopg.Connection[tuple[object, ...]] | None = None
-        self.backups = Path(self.description["backups"])
+        self.description = description
         self.journal_folder = Path(self.description["journal"])
         self.connections = state.parent / "connections"
         hook = state.parent / "hook"
@@ -160,6 +155,96 @@ class RecoveryLab:
             "PYTHONPYCACHEPREFIX": str(ROOT / ".build" / "cache" / "pycache"),
             "NOTED_CONNECTIONS": str(self.connections),
         }
+
+    def down(self) -> None:
+        platform.down(self.state, lambda _line: None)
+
+    def dokploy(self, procedure: str, **body: Any) -> Any:
+        dokploy = self.description["dokploy"]
+        status, answer = client.call(
+            f"{dokploy['url']}/api/{procedure}", body or None, {"x-api-key": dokploy["api_key"]}
+        )
+        assert status == 200, answer
+        return answer
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    def pids(self) -> dict[str, int | None]:
+        return {name: processes.pid_of(self.state, name) for name in processes.recorded(self.state)}
+
+    def api_pids(self) -> list[int]:
+        return [pid for name, pid in self.pids().items() if name.startswith("api.") and pid]
+
+    def journal(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(self.journal_folder.iterdir())]
+
+    def ask(self, path: str) -> tuple[int, Any]:
+        return client.call(self.description["api"]["url"] + path)
+
+    # -- plays -------------------------------------------------------------------------------------------------------
+
+    def play(self, playbook: str = RECOVER, *arguments: str, cwd: Path = ROOT) -> Play:
+        with self.started(playbook, *arguments, cwd=cwd) as running:
+            return running.ended()
+
+    @contextmanager
+    def started(self, playbook: str = RECOVER, *arguments: str, cwd: Path = ROOT) -> Iterator[Running]:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                ["ansible-playbook", playbook, *arguments],
+                cwd=cwd,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield Running(process, output)
+            finally:
+                process.kill()
+                process.wait()
+
+    def run(self, folder: Path, playbook: str = RECOVER, project: Path = ROOT, **extra: Any) -> Play:
+        """Through ansible-runner, as AWX does it."""
+        import ansible_runner
+
+        outcome = ansible_runner.run(
+            private_data_dir=str(folder),
+            project_dir=str(project),
+            playbook=playbook,
+            envvars=self.environment,
+            extravars=extra,
+            quiet=True,
+            timeout=int(PLAY_SECONDS),
+        )
+        text = "\n".join(event.get("stdout", "") for event in outcome.events)
+        stats = outcome.stats or {}
+        counters = ("ok", "changed", "failures", "dark", "rescued")
+        recap = {
+            host: {name: int(stats.get(name, {}).get(host, 0)) for name in counters}
+            for host in stats.get("processed", {})
+        }
+        return Play(int(outcome.rc), text, recap)
+
+    def addresses(self) -> set[str]:
+        """Where the plays have connected to so far; sockets of the file system left out."""
+        noted = self.connections.read_text().split("\n") if self.connections.exists() else []
+        return {line for line in noted if line and not line.startswith(("/", "b'"))}
+
+
+def quiet_lab(state: Path, replicas: int) -> platform.Description:
+    """A whole lab that waits no longer than it must."""
+    return platform.up(state, Wanted(scale=SCALE, tempo=0.1, rate_limit="off", replicas=replicas), lambda _line: None)
+
+
+class RecoveryLab(PlayedLab):
+    """One with a pristine copy of its database and one of what its latest stable dump holds."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state, quiet_lab(state, REPLICAS))
+        self.server = server_of(self.description)
+        self._watching: psycopg.Connection[tuple[object, ...]] | None = None
+        self.backups = Path(self.description["backups"])
         self._copy_database(DATABASE, PRISTINE)
         self._restore_by_hand()
 
@@ -192,9 +277,6 @@ class RecoveryLab:
 
     # -- breaking and mending ----------------------------------------------------------------------------------------
 
-    def down(self) -> None:
-        platform.down(self.state, lambda _line: None)
-
     def stop_postgres(self) -> None:
         if self._watching:
             self._watching.close()
@@ -212,14 +294,6 @@ class RecoveryLab:
         self.server.set_what_dumps_leave_out()
         for entry in self.journal_folder.iterdir():
             entry.unlink()
-
-    def dokploy(self, procedure: str, **body: Any) -> Any:
-        dokploy = self.description["dokploy"]
-        status, answer = client.call(
-            f"{dokploy['url']}/api/{procedure}", body or None, {"x-api-key": dokploy["api_key"]}
-        )
-        assert status == 200, answer
-        return answer
 
     def deploy(self, image: str) -> None:
         """Returns when nothing but the image serves."""
@@ -281,21 +355,9 @@ class RecoveryLab:
         names = sorted(name for name in self.databases() if name == DATABASE or name.startswith(f"{DATABASE}__"))
         return [name for name in names if name.startswith(f"{DATABASE}__{role}_")] if role else names
 
-    def pids(self) -> dict[str, int | None]:
-        return {name: processes.pid_of(self.state, name) for name in processes.recorded(self.state)}
-
-    def api_pids(self) -> list[int]:
-        return [pid for name, pid in self.pids().items() if name.startswith("api.") and pid]
-
     def service(self) -> Service:
         application = self.dokploy(f"application.one?applicationId={self.description['dokploy']['application_id']}")
         return Service(application["replicas"], application["description"], len(self.api_pids()))
-
-    def journal(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in sorted(self.journal_folder.iterdir())]
-
-    def ask(self, path: str) -> tuple[int, Any]:
-        return client.call(self.description["api"]["url"] + path)
 
     def integrity(self) -> list[str]:
         """The parts of the API's own report that say FAIL."""
@@ -321,62 +383,16 @@ class RecoveryLab:
             "pids": self.pids(),
         }
 
-    # -- plays -------------------------------------------------------------------------------------------------------
 
-    def play(self, playbook: str = RECOVER, *arguments: str, cwd: Path = ROOT) -> Play:
-        with self.started(playbook, *arguments, cwd=cwd) as running:
-            return running.ended()
-
-    @contextmanager
-    def started(self, playbook: str = RECOVER, *arguments: str, cwd: Path = ROOT) -> Iterator[Running]:
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-            process = subprocess.Popen(
-                ["ansible-playbook", playbook, *arguments],
-                cwd=cwd,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                yield Running(process, output)
-            finally:
-                process.kill()
-                process.wait()
-
-    def run(self, folder: Path, playbook: str = RECOVER, project: Path = ROOT, **extra: Any) -> Play:
-        """Through ansible-runner, as AWX does it."""
-        import ansible_runner
-
-        outcome = ansible_runner.run(
-            private_data_dir=str(folder),
-            project_dir=str(project),
-            playbook=playbook,
-            envvars=self.environment,
-            extravars=extra,
-            quiet=True,
-            timeout=int(PLAY_SECONDS),
-        )
-        text = "\n".join(event.get("stdout", "") for event in outcome.events)
-        stats = outcome.stats or {}
-        counters = ("ok", "changed", "failures", "dark", "rescued")
-        recap = {
-            host: {name: int(stats.get(name, {}).get(host, 0)) for name in counters}
-            for host in stats.get("processed", {})
-        }
-        return Play(int(outcome.rc), text, recap)
-
-    def addresses(self) -> set[str]:
-        """Where the plays have connected to so far; sockets of the file system left out."""
-        noted = self.connections.read_text().split("\n") if self.connections.exists() else []
-        return {line for line in noted if line and not line.startswith(("/", "b'"))}
-
-
-Journey: TypeAlias = Callable[[RecoveryLab, Path], Any]
+Journey: TypeAlias = Callable[[Any, Path], Any]
 
 
 @contextmanager
-def under_way(lives: Iterable[Mapping[str, Journey]], folder: Callable[[], Path]) -> Iterator[dict[str, Future[Any]]]:
+def under_way(
+    lives: Iterable[Mapping[str, Journey]],
+    folder: Callable[[], Path],
+    lab_in: Callable[[Path], PlayedLab] = RecoveryLab,
+) -> Iterator[dict[str, Future[Any]]]:
     """What each journey gives. Those of one life follow each other in one lab; the lives go on at the same time."""
     futures: dict[str, Future[Any]] = {}
     with ExitStack() as ends:
@@ -385,13 +401,13 @@ def under_way(lives: Iterable[Mapping[str, Journey]], folder: Callable[[], Path]
             ends.callback(processes.end_all, state)
             thread = ThreadPoolExecutor(1)
             ends.callback(thread.shutdown, cancel_futures=True)
-            lab = thread.submit(RecoveryLab, state)
+            lab = thread.submit(lab_in, state)
             for name, journey in life.items():
                 futures[name] = thread.submit(_go, journey, lab, folder())
         yield futures
 
 
-def _go(journey: Journey, lab: Future[RecoveryLab], folder: Path) -> Any:
+def _go(journey: Journey, lab: Future[PlayedLab], folder: Path) -> Any:
     try:
         return journey(lab.result(), folder)
     finally:

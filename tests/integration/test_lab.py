@@ -394,6 +394,25 @@ def _complains(description: Description) -> bool:
         return False
 
 
+def test_a_release_is_taken_by_the_next_deploy_or_by_the_webhook(intact: Description) -> None:
+    state = Path(intact["state"])
+    done = lab(state, "release", "1.6.0", "--behaviour", "missing")
+    assert done.returncode == 0, done.stderr
+    assert "published lab/api:1.6.0-nosuch" in done.stdout
+    assert "by its webhook" in lab(state, "release", "1.6.0", "--webhook").stdout
+    deadline = time.monotonic() + 30
+    while _served_version(intact) != "1.6.0":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _served_version(description: Description) -> str | None:
+    try:
+        return str(api(description, description["api"]["version_path"])[1]["version"])
+    except client.Unreachable:
+        return None
+
+
 def test_break_is_a_command(intact: Description) -> None:
     done = lab(Path(intact["state"]), "break", "corrupt")
     assert done.returncode == 0
