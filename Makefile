@@ -40,7 +40,7 @@ READY := .venv/.installed .build/tmp .build/home
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint sanity molecule pytest chaos bench fuzz lab-up lab-down clean
+.PHONY: help setup demo test test-fast lint sanity molecule pytest contract chaos bench fuzz lab-up lab-down clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -77,6 +77,9 @@ molecule: $(READY)
 # By file, because a file's tests share one platform or server.
 pytest: $(READY)
 	@pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+contract: $(READY) ## the modules against any Dokploy: the double, or the one of DOKPLOY_URL, DOKPLOY_API_KEY and CONTRACT_CONFIG
+	@pytest $(PYTEST_ARGS) tests/contract/test_any_dokploy.py
 
 chaos: $(READY) ## kill restores and recoveries at every moment, 70 times
 	@CHAOS=all pytest $(PYTEST_ARGS) tests/chaos
