@@ -375,6 +375,26 @@ sent:
   type: int
   returned: when the service was found
   sample: 1
+appeared:
+  description: Whether the deployment was seen in Dokploy's queue or among its records.
+  type: bool
+  returned: when the service was found
+  sample: true
+seconds:
+  description: How many seconds each phase took that was reached. The build is over when Dokploy has recorded its end.
+  type: dict
+  returned: when the service was found
+  contains:
+    queued:
+      description: Until it began.
+      type: float
+    build:
+      description: Until it was built, or failed.
+      type: float
+    rollout:
+      description: Until the new version was proved to serve, or not.
+      type: float
+  sample: {queued: 1.1, build: 58.4, rollout: 14.7}
 waited:
   description: How many seconds it took.
   type: float

@@ -248,6 +248,8 @@ class Outcome:
     failing_line: str | None = None
     source_put_back: bool = False
     sent: int = 0
+    appeared: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
     waited: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
@@ -264,6 +266,8 @@ class Outcome:
             "failing_line": self.failing_line,
             "source_put_back": self.source_put_back,
             "sent": self.sent,
+            "appeared": self.appeared,
+            "seconds": {phase: round(seconds, 1) for phase, seconds in self.seconds.items()},
             "waited": round(self.waited, 1),
         }
 
@@ -289,6 +293,8 @@ class Deployer:
         self._log = LogFollower(client, progress)
         self._started = clock.monotonic()
         self._deadline = self._started + params["wait_timeout"]
+        self._phase: str | None = None
+        self._phase_began = self._started
         wanted = Wanted(self._replicas(), self._image(), self._commit(), word)
         watches = params["method"] == "watch"
         self._rollout = Rollout(client, clock, service, wanted, params["stable_for"], held_before_counts=not watches)
@@ -380,7 +386,16 @@ class Deployer:
             outcome.before[f"stored_{self._source.option}"] = self._source.before
             outcome.after[f"stored_{self._source.option}"] = self._source.after
 
+    def _enter(self, phase: str | None) -> None:
+        """Ends the phase before; None is the end of all."""
+        now = self._clock.monotonic()
+        if self._phase is not None:
+            seconds = self.outcome.seconds
+            seconds[self._phase] = seconds.get(self._phase, 0.0) + now - self._phase_began
+        self._phase, self._phase_began = phase, now
+
     def _finish(self) -> None:
+        self._enter(None)
         outcome, lines = self.outcome, self._log.lines
         outcome.log = lines[-self._params["log_lines"] :] if self._params["log_lines"] else []
         outcome.waited = self._clock.monotonic() - self._started
@@ -409,6 +424,7 @@ class Deployer:
                 f"The deployment of {self._service.name} failed: {because}",
                 f"The version from before is untouched. The log of deployment {record.id} in Dokploy tells more.",
             )
+        self._enter("rollout")
         self._progress.begin("rolling out")
         verdict = self.outcome.verdict = self._rollout.watch(self._deadline, record, self._progress.doing)
         self.outcome.record = verdict.record
@@ -464,6 +480,7 @@ class Deployer:
         raise AssertionError("the last attempt returns or raises")
 
     def _built(self, scene: Scene, trigger: bool) -> Deployment | None:
+        self._enter("queued")
         token = secrets.token_hex(8)
         correlator: Correlator | None = None
         if trigger:
@@ -520,7 +537,9 @@ class Deployer:
         else:
             sighting = sighting_of_commit(str(self._commit()), scene.records, scene.jobs)
         name = self._service.name
+        self.outcome.appeared = self.outcome.appeared or sighting.state in (QUEUED, STARTED)
         if sighting.state == STARTED:
+            self._enter("build")
             self._progress.begin("building")
         elif sighting.state == QUEUED:
             self._progress.doing(_behind(sighting.ahead))

@@ -214,6 +214,8 @@ def test_a_build_that_is_queued_first_and_its_log_while_it_grows() -> None:
         log_lines=2,
     )
     assert run.result["log_tail"] == ["two", "half"]
+    assert run.result["appeared"]
+    assert run.result["seconds"] == {"queued": 2.0, "build": 1.0, "rollout": 2.0}
 
 
 def test_without_waiting_nothing_is_proved() -> None:
@@ -529,6 +531,8 @@ def test_a_push_that_nothing_follows() -> None:
     run = Run(*git, *first, *look(OLD), *look(OLD), method="watch", commit=SHA, appear_timeout=2)
     assert f"No deployment of commit {SHA} of api appeared within 2 s." in run.told
     assert not run.result["changed"]
+    assert not run.result["appeared"]
+    assert run.result["seconds"] == {"queued": 2.0}
 
 
 def test_a_log_that_cannot_be_read_is_said_once() -> None:
