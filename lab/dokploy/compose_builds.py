@@ -122,5 +122,5 @@ def _banner(compose: Row) -> str:
         f"Compose Type: {compose['composeType']} ✅",
     )
     framed = "".join(f"║ {line:<{_BANNER_WIDTH - 1}}║\n" for line in lines)
-    bar = "═" * _BANNER_WIDTH
-    return f"╔{bar}╗\n{framed}╚{bar}╝\n"
+    edge = "═" * _BANNER_WIDTH
+    return f"╔{edge}╗\n{framed}╚{edge}╝\n"

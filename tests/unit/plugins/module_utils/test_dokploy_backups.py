@@ -241,7 +241,7 @@ def test_two_destinations_of_one_name_are_refused() -> None:
     [({"name": " "}, "name is empty"), ({"keep_latest": -1}, "keep_latest is negative"), ({"cron": "x"}, "1 fields")],
 )
 def test_nonsense_is_refused_before_anything_is_asked(given: dict[str, Any], reason: str) -> None:
-    client, _ = client_for(FakeClock())
+    client, _calls = client_for(FakeClock())
     with pytest.raises(PlatformError) as raised:
         keep_backup(client, FakeClock(), ServiceQuery(), {**NOTHING, **given}, False)
     assert reason in raised.value.msg
@@ -249,7 +249,7 @@ def test_nonsense_is_refused_before_anything_is_asked(given: dict[str, Any], rea
 
 def test_of_a_redis_there_are_no_backups() -> None:
     redis = {"redisId": "r", "name": "cache", "appName": "shop-cache-1"}
-    client, _ = client_for(FakeClock(), VERSION, get("redis.one", redis, redisId="r"))
+    client, _calls = client_for(FakeClock(), VERSION, get("redis.one", redis, redisId="r"))
     with pytest.raises(PlatformError, match="of which Dokploy makes no database backups"):
         keep_backup(client, FakeClock(), ServiceQuery(database_id="r", database_type="redis"), NOTHING, False)
 

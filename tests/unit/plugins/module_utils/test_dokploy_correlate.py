@@ -199,8 +199,8 @@ def test_a_status_that_nobody_knows_is_not_finished() -> None:
     ],
 )
 def test_commits_may_be_abbreviated(one: str | None, other: str | None, same: bool) -> None:
-    assert same_commit(one, other) is same
-    assert same_commit(other, one) is same
+    for pair in (one, other), (other, one):
+        assert same_commit(*pair) is same
 
 
 def test_of_a_commit_the_newest_counts_and_what_is_queued_is_newer() -> None:

@@ -261,7 +261,7 @@ def test_on_a_host_the_command_is_a_script() -> None:
 )
 def test_places_that_make_no_sense(query: ServiceQuery, given: dict[str, Any], reason: str) -> None:
     clock = FakeClock()
-    client, _ = client_for(clock, VERSION)
+    client, _calls = client_for(clock, VERSION)
     with pytest.raises(PlatformError) as raised:
         keep_schedule(client, clock, query, {**NOTHING, **given}, False)
     assert reason in raised.value.msg

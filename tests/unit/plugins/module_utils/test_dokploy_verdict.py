@@ -381,8 +381,8 @@ def test_uptime(status: str, seconds: float | None) -> None:
     ],
 )
 def test_the_same_image(one: str, other: str, same: bool) -> None:
-    assert same_image(one, other) is same
-    assert same_image(other, one) is same
+    for pair in (one, other), (other, one):
+        assert same_image(*pair) is same
 
 
 # -- before --------------------------------------------------------------------------------------------------------

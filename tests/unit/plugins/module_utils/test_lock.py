@@ -28,10 +28,10 @@ class Host:
         self.folder = folder
         self.path = folder / "platform.lock"
 
-    def change(self, state: str, owner: dict[str, Any] = ANN, now: float = BEGAN, **given: Any) -> Outcome:
+    def change(self, state: str, owner: dict[str, Any] | None = None, now: float = BEGAN, **given: Any) -> Outcome:
         check = given.pop("check", False)
         defaults = {"name": "platform", "run": "R1", "playbook": "deploy.yml", "max_age": "2h", "force": False}
-        params = {"state": state, "folder": str(self.folder), "owner": owner, "dead": "", **defaults, **given}
+        params = {"state": state, "folder": str(self.folder), "owner": owner or ANN, "dead": "", **defaults, **given}
         return change_lock(params, now, check)
 
     def files(self) -> list[str]:
