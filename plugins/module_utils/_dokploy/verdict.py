@@ -33,7 +33,11 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.deplo
     deployments_of,
     whole_queue,
 )
-from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Compose, Service
+from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import (
+    BRANCH_COLUMNS,
+    Compose,
+    Service,
+)
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.tasks import (
     RunningImage,
     Task,
@@ -56,6 +60,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
 POLL_SECONDS = 1.0
 #: Docker has the new service a moment before Dokploy notes the end of the build.
 MARGIN_SECONDS = 3.0
+COMMIT_IS_TOLD_WITHIN = 5.0
 #: So many tasks of the new version ended, that waiting for the next is waiting for nothing.
 CRASHES = 5
 #: So long nothing was replaced, that nothing will be.
@@ -563,6 +568,8 @@ class Rollout:
         self._album = Album()
         self._images: dict[str, RunningImage] = {}
         self._asked: Counter[str] = Counter()
+        #: When the end of a record without a commit was first seen.
+        self._ended: dict[str, float] = {}
         #: Of a stack, the names of its services, and the tasks of its containers.
         self._stack: set[str] = set()
         self._task_of: dict[str, str] = {}
@@ -643,8 +650,10 @@ class Rollout:
                 if building or jobs:
                     what = [*(item.title for item in building), *(job.title for job in jobs)]
                     judge.doubt = f"another deployment ({what[0] or 'no title'}) is under way"
+                elif (foreign := self._foreign(record, last, scene.picture)) and self._commit_may_come(record, last):
+                    judge.doubt = "Dokploy has not told yet which commit was built last"
                 else:
-                    finding = self._foreign(record, last, scene.picture) or finding
+                    finding = foreign or finding
                     if finding is not None and finding.serving:
                         finding = self._other_commit(record, last) or finding
                     if finding is not None:
@@ -683,6 +692,15 @@ class Rollout:
             return [item for item in oldest_first(records) if item.id not in known]
         begun = mine.created_at or ""
         return [item for item in oldest_first(records) if (item.created_at or "") > begun]
+
+    def _commit_may_come(self, *records: Deployment | None) -> bool:
+        """Of a build from git, Dokploy writes the commit into the record a moment after its end."""
+        now = self._clock.monotonic()
+        return self._service.source_type in BRANCH_COLUMNS and any(
+            record.commit is None and now - self._ended.setdefault(record.id, now) < COMMIT_IS_TOLD_WITHIN
+            for record in records
+            if record is not None
+        )
 
     def _foreign(self, mine: Deployment | None, last: Deployment | None, picture: Picture) -> Finding | None:
         """What the last deployment says of mine, when it is not mine."""

@@ -496,6 +496,12 @@ def test_another_that_took_over_and_one_that_failed() -> None:
     run = Run(*git, *first, *mine_first, *look(OLD, recorded=[mine]), log(), *served("shop:latest", recorded=same))
     assert run.result["verdict"]["serving"]
 
+    # Dokploy writes the commit a moment after the end of the build.
+    not_yet = look(NEW, GONE, images=image(NEW_ID, "shop:latest"), recorded=[record(3, "done", "", "webhook"), mine])
+    then = [*look(NEW, GONE, recorded=same), *look(NEW, GONE, recorded=same)]
+    run = Run(*git, *first, *mine_first, *look(OLD, recorded=[mine]), log(), *not_yet, *then)
+    assert run.result["verdict"]["serving"]
+
     failing = [record(3, "error", "", "fix"), mine]
     run = Run(*git, *first, *mine_first, *look(OLD, recorded=[mine]), log(), *served("shop:latest", recorded=failing))
     assert run.result["verdict"]["serving"]
