@@ -11,7 +11,7 @@ version_added: 0.1.0
 author:
   - The V-EdFinance platform team (@vedfinance)
 description:
-  - The whole dump is read and judged before the server is touched. A dump that is cut off, damaged, empty, made by
+  - The whole dump is read and judged before any of its rows is loaded. A dump that is cut off, damaged, empty, made by
     C(pg_dumpall), or that would leave the database or run a program, is refused with the place.
   - The dump is loaded into a staging database beside the live one, over several connections, made from C(template0)
     with the live database's encoding, locale and owner. There it is proved. Every row that was streamed is stored,
@@ -182,7 +182,9 @@ options:
         type: str
         required: true
       expect:
-        description: The value that the query must give, as text. Booleans are V(true) and V(false).
+        description:
+          - The value that the query must give, as text. Booleans are V(true) and V(false).
+          - With V(*), any value but NULL will do, and RV(proof) tells it.
         type: str
         default: "true"
   skip_checks:

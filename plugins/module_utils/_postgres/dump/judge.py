@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a whole dump before any server is touched: is it complete, is it harmless, and what does it hold?"""
+"""Reads a whole dump before any of its rows is loaded: is it complete, is it harmless, and what does it hold?"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,18 +60,42 @@ _MOST_BEGINNINGS = 10_000
 _TIME_IN_NAME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-]?(\d\d)[-:]?(\d\d)[-:]?(\d\d)?")
 
 
-def judge(path: str, tools: Tools | None = None, *, digests: bool = False, progress: Progress | None = None) -> Dump:
+@dataclass(frozen=True)
+class Opening:
+    """What stands before the first data. All of it is harmless; whether the dump is whole is not known yet."""
+
+    script: Script
+    owners: frozenset[str]
+
+
+def judge(
+    path: str,
+    tools: Tools | None = None,
+    *,
+    digests: bool = False,
+    progress: Progress | None = None,
+    before_data: Callable[[Opening], None] | None = None,
+) -> Dump:
     """The dump, if it may be restored.
 
     :param digests: also what the rows of each table come to, in any order; this takes most of the time.
+    :param before_data: is told the opening as soon as it is known; not called for a dump without data.
     :raises DumpRejected: with the reason and the place.
     """
-    return _Judge(path, tools or Tools(), digests, progress).verdict()
+    return _Judge(path, tools or Tools(), digests, progress, before_data).verdict()
 
 
 class _Judge:
-    def __init__(self, path: str, tools: Tools, digests: bool, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        path: str,
+        tools: Tools,
+        digests: bool,
+        progress: Progress | None,
+        before_data: Callable[[Opening], None] | None,
+    ) -> None:
         self._tools = tools
+        self._before_data = before_data
         self._source = Source(path, tools, progress=progress)
         self._progress = progress
         self._digests: dict[str, RowsDigest] | None = {} if digests else None
@@ -225,6 +251,7 @@ class _Judge:
             schema = self._catalogue.search_schema
             table = target_table(text, schema)
             name = str(table) if table is not None else copy_target(event.text)
+            self._note_opening()
             self._block = Rows(event.text, event.place, name, schema=schema)
             self._script.append(self._block)
             self._digest = self._digest_of(name)
@@ -267,6 +294,7 @@ class _Judge:
         # A dump of large objects or INSERTs has millions of these.
         if understood.phase is Phase.INSERT or understood.kind in BULK_FUNCTIONS:
             if not isinstance(last, Bulk):
+                self._note_opening()
                 last = Bulk(event.place, event.place.offset, event.end, schema=self._catalogue.search_schema)
                 self._script.append(last)
             last.end = event.end
@@ -276,6 +304,11 @@ class _Judge:
                 last.tables.add(str(understood.table))
         else:
             self._script.append(Step(event.text, event.place, understood))
+
+    def _note_opening(self) -> None:
+        if self._before_data is not None:
+            self._before_data(Opening(list(self._script), frozenset(self._owners)))
+            self._before_data = None
 
     def _note_role(self, event: Statement, understood: Understood) -> None:
         """Between becoming another role and the way back, pg_dump writes that role's grants and nothing else."""

@@ -12,6 +12,7 @@ from ..connect import Server, Session
 from ..dump.model import Dump
 from ..dump.source import Tools
 from . import database as databases
+from .early import EarlyStart
 from .load import Loaded, Loader
 from .mark import Origin
 from .plan import Outstanding
@@ -32,24 +33,33 @@ class Builder:
         self._report = report
         self._progress = progress
 
-    def build(self, session: Session, planned: Planned, dump: Dump, *, swaps: bool) -> tuple[list[Outstanding], Origin]:
+    def build(
+        self, session: Session, planned: Planned, dump: Dump, *, swaps: bool, early: EarlyStart | None = None
+    ) -> tuple[list[Outstanding], Origin]:
         """Create, load, prove. Whoever calls this holds :meth:`discarded_on_failure` around it.
 
         :param swaps: a database that takes over at once gets quick statistics, and its indexes as the options say.
+        :param early: what was begun already.
         :returns: the indexes that were left out, and what the new database shall say of itself.
         """
         report, staging, properties = self._report, planned.staging, planned.properties
         if planned.preflight.missing_roles and self._options.roles == "create":
             create_roles(session, planned.preflight.missing_roles)
-        with report.phase("create"):
-            databases.create(session, staging, properties)
         renaming = self._renaming(planned, dump)
         loader = Loader(
             self._server, staging, dump, self._tools,
             owner=properties.owner, superuser=planned.preflight.superuser, jobs=planned.jobs,
             defer_indexes=swaps and self._options.defer_indexes, quick_statistics=swaps,
-            progress=self._progress, renaming=renaming,
+            progress=self._progress, renaming=renaming, planned=planned.load,
         )  # fmt: skip
+        with report.phase("create"):
+            begun = early.begun(properties) if early is not None else None
+            if begun is None:
+                databases.create(session, staging, properties)
+            elif not loader.goes_on_from(begun):
+                begun.session.close()
+                databases.drop(session, staging)
+                databases.create(session, staging, properties)
         with report.phase("load"):
             loaded = loader.load()
         report.seconds.update(loaded.seconds)

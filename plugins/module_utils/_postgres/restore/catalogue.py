@@ -213,7 +213,8 @@ def _present(session: Session, kind: str, wanted: Collection[str]) -> dict[str, 
     if kind == "value of sequence":
         return _sequence_values(session, wanted)
     told = _FACTS.get(kind, str)
-    return {row[0]: told(*row[1:]) for row in session.rows(_PRESENT[kind])}
+    # PostgreSQL's own catalogue has thousands of these.
+    return {row[0]: told(*row[1:]) for row in session.rows(_PRESENT[kind]) if row[0] in wanted}
 
 
 def _sequence_values(session: Session, wanted: Collection[str]) -> dict[str, str]:

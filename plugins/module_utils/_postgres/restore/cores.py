@@ -17,17 +17,20 @@ _PROCESSOR = re.compile(r"^processor\s*:", re.MULTILINE)
 _CGROUPS = "/sys/fs/cgroup"
 
 
-def cores(session: Session, server: Server) -> tuple[int, str]:
-    """The cores that a restore may use, and where that is known from."""
+def cores(session: Session, server: Server, begun: str | None = None) -> tuple[int, str]:
+    """The cores that a restore may use, and where that is known from.
+
+    :param begun: the restore's own new database, if it is there already.
+    """
     found, known_from = _cores_of(session, server)
     if found > _MOST:
         found, known_from = _MOST, f"{known_from}, of which {_MOST} are used"
-    return within_connections(session, found, known_from)
+    return within_connections(session, found, known_from, begun)
 
 
-def within_connections(session: Session, found: int, known_from: str) -> tuple[int, str]:
+def within_connections(session: Session, found: int, known_from: str, begun: str | None = None) -> tuple[int, str]:
     """No more than the connections that are left, and why."""
-    free = _connections_left(session)
+    free = _connections_left(session, begun)
     if free < found:
         return max(1, free), f"{known_from}, but only {max(free, 0)} connections are left"
     return found, known_from
@@ -109,14 +112,17 @@ def _read(path: str) -> str:
         return ""
 
 
-def _connections_left(session: Session) -> int:
-    """Connections that this login may still open."""
+def _connections_left(session: Session, begun: str | None) -> int:
+    """Connections that this login may still open, and those that the restore has opened to load."""
     return int(
         session.value(
             "SELECT least(current_setting('max_connections')::int"
             " - current_setting('superuser_reserved_connections')::int - (SELECT count(*) FROM pg_stat_activity"
-            " WHERE datid IS NOT NULL), CASE WHEN rolconnlimit < 0 THEN 1000000 ELSE rolconnlimit - (SELECT count(*)"
-            " FROM pg_stat_activity WHERE usename = current_user) END) FROM pg_roles WHERE rolname = current_user"
+            " WHERE datid IS NOT NULL AND datname IS DISTINCT FROM %s::text),"
+            " CASE WHEN rolconnlimit < 0 THEN 1000000 ELSE rolconnlimit - (SELECT count(*) FROM pg_stat_activity"
+            " WHERE usename = current_user AND datname IS DISTINCT FROM %s::text) END)"
+            " FROM pg_roles WHERE rolname = current_user",
+            (begun, begun),
         )
         - _BESIDE
     )

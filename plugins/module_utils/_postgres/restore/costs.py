@@ -12,6 +12,8 @@ from ..dump.model import Dump, TableData
 
 _COPY_BYTES_PER_SECOND = 32e6
 _FROZEN = 0.92
+# To empty a table, and to have the commit of that written through.
+_EMPTIED = 0.02
 _SCAN_BYTES_PER_SECOND = 2e9
 _SORTED_ROWS_PER_SECOND = 0.9e6
 _GIN_ROWS_PER_SECOND = 0.11e6
@@ -36,7 +38,8 @@ def rows_of(data: TableData | None) -> float:
 
 
 def copy_seconds(size: int, frozen: bool) -> float:
-    return size / _COPY_BYTES_PER_SECOND * (_FROZEN if frozen else 1.0) + 0.002
+    seconds = size / _COPY_BYTES_PER_SECOND + 0.002
+    return seconds * _FROZEN + _EMPTIED if frozen else seconds
 
 
 def index_seconds(statement: bytes, data: TableData | None) -> float:

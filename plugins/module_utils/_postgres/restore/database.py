@@ -97,6 +97,16 @@ def read_properties(session: Session, name: str) -> Properties:
     )
 
 
+def properties_for(session: Session, source: str, owner: str | None) -> Properties:
+    """What a database must have in order to take the place of another.
+
+    :param owner: who shall own it, if it is not to be the same.
+    """
+    properties = read_properties(session, source)
+    properties.give_to(owner or properties.owner)
+    return properties
+
+
 def _locale(columns: dict[str, str]) -> dict[str, str]:
     """The clauses of CREATE DATABASE that give the new database the same sort order."""
     clauses = {"LC_COLLATE": columns["datcollate"], "LC_CTYPE": columns["datctype"]}
@@ -135,12 +145,12 @@ def _settings(session: Session, name: str) -> tuple[tuple[str | None, str, str],
 
 def create(session: Session, name: str, properties: Properties) -> None:
     """A new, empty database that differs from the other one in nothing but its name and content."""
-    if session.server_version < _FIRST_WITH_PROVIDERS and properties.locale.get("LOCALE_PROVIDER") == "libc":
-        # There it is the only one, and has no name.
-        del properties.locale["LOCALE_PROVIDER"]
     clauses = [f"OWNER {quote(properties.owner)}", "TEMPLATE template0", f"ENCODING {literal(properties.encoding)}"]
     for clause, value in properties.locale.items():
         bare = clause == "LOCALE_PROVIDER"
+        if bare and value == "libc" and session.server_version < _FIRST_WITH_PROVIDERS:
+            # There it is the only one, and has no name.
+            continue
         clauses.append(f"{clause} {value if bare else literal(value)}")
     # Naming the default one needs a right that leaving it out does not.
     if properties.tablespace not in (None, "pg_default"):

@@ -15,6 +15,7 @@ from . import database as databases
 from . import warm
 from .build import Builder
 from .complete import renew_statistics
+from .early import EarlyStart
 from .housekeeping import prune, remove_leftovers
 from .lock import RESTORE, exclusive
 from .mark import Origin, mark
@@ -43,22 +44,31 @@ class _Restore:
     def run(self, check: bool) -> Report:
         report = self._report
         with report.kept_on_failure():
-            subject = self._planner.subject()
             if check:
+                subject = self._planner.subject()
                 with self._server.connect(purpose="plan") as session:
                     self._plan(session, subject, check=True).preflight.require()
-                return report
-            with exclusive(self._server, report.database, RESTORE, self._options.lock_timeout) as session:
-                remove_leftovers(session, report, STAGING)
-                planned = self._plan(session, subject, check=False)
-                planned.preflight.require()
-                if not report.plan["already_restored"]:
-                    self._take_over(session, planned)
+            else:
+                with EarlyStart(self._server, self._options) as early:
+                    self._restore(early)
         return report
 
-    def _plan(self, session: Session, subject: Subject, *, check: bool) -> Planned:
+    def _restore(self, early: EarlyStart) -> None:
+        report = self._report
+        subject = self._planner.subject(early.before_data)
+        with ExitStack() as locked:
+            session = early.lock() or locked.enter_context(
+                exclusive(self._server, report.database, RESTORE, self._options.lock_timeout)
+            )
+            remove_leftovers(session, report, STAGING, early.staging)
+            planned = self._plan(session, subject, check=False, staging=early.staging)
+            planned.preflight.require()
+            if not report.plan["already_restored"]:
+                self._take_over(session, planned, early)
+
+    def _plan(self, session: Session, subject: Subject, *, check: bool, staging: str | None = None) -> Planned:
         report, planner = self._report, self._planner
-        planned = planner.plan(session, subject, counts=check)
+        planned = planner.plan(session, subject, counts=check, staging=staging)
         already = planned.already
         report.changed = not report.plan["already_restored"]
         if already is not None and not self._options.force:
@@ -72,15 +82,16 @@ class _Restore:
                 report.diff = planner.diff(subject)
         return planned
 
-    def _take_over(self, session: Session, planned: Planned) -> None:
+    def _take_over(self, session: Session, planned: Planned, early: EarlyStart) -> None:
         if planned.subject.kept is not None:
+            early.abandon()
             try:
                 self._warm(session, planned, planned.subject.kept)
             except _CannotBeUsed as refused:
                 self._report.note(f"{refused} It was left as it is, and the dump was restored instead.")
                 planned = self._without_verified(session)
         if planned.subject.kept is None:
-            self._cold(session, planned)
+            self._cold(session, planned, early)
         if self._report.previous_database and (planned.subject.kept is None or self._options.diff):
             # Nobody writes to it any more, and nobody waits for this.
             self._planner.compare_with(self._report.previous_database, planned.subject)
@@ -94,12 +105,12 @@ class _Restore:
 
     # -- from the dump -------------------------------------------------------------------------------------------
 
-    def _cold(self, session: Session, planned: Planned) -> None:
+    def _cold(self, session: Session, planned: Planned, early: EarlyStart) -> None:
         report, options, subject = self._report, self._options, planned.subject
         if subject.dump is None:
             raise ValueError("a cold restore without a judged dump")
         with self._builder.discarded_on_failure(planned.staging):
-            outstanding, origin = self._builder.build(session, planned, subject.dump, swaps=True)
+            outstanding, origin = self._builder.build(session, planned, subject.dump, swaps=True, early=early)
             origin = replace(origin, outstanding=tuple(vars(one) for one in outstanding), quick_statistics=True)
             mark(session, planned.staging, origin)
             with report.phase("swap"):

@@ -15,9 +15,11 @@ from .report import Options, Report
 from .swap import swap
 
 
-def remove_leftovers(session: Session, report: Report, role: str) -> None:
-    """With the lock of their kind held, whoever made these databases is dead."""
+def remove_leftovers(session: Session, report: Report, role: str, own: str | None = None) -> None:
+    """With the lock of their kind held, whoever made these databases is dead, but for our own one."""
     for name in databases.listed_beside(session, report.database, role):
+        if name == own:
+            continue
         databases.drop(session, name)
         report.removed_databases.append(name)
         report.note(f"Removed {name}, left behind by an interrupted run.")

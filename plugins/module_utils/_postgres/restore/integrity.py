@@ -36,8 +36,7 @@ def lagging_sequences(session: Session, dump: Dump, remarks: list[str]) -> list[
     :param remarks: takes those that the dump itself holds in this state: they are restored faithfully, and refusing
         them would refuse a recovery for a fault of the database that is lost.
     """
-    held: Mapping[str, str] = promises(dump, {}).facts.get("value of sequence", {})
-    problems = []
+    lagging: list[tuple[str, str, str]] = []
     with _every_row(session):
         for schema, sequence, table_schema, table, column, step in session.rows(_SEQUENCES):
             last, called = session.rows(f"SELECT last_value, is_called FROM {quote(schema)}.{quote(sequence)}")[0]
@@ -49,11 +48,10 @@ def lagging_sequences(session: Session, dump: Dump, remarks: list[str]) -> list[
                 continue
             holder = f"{table_schema}.{table}.{column}"
             said = f"sequence {schema}.{sequence} will give {following}, but {holder} holds {outermost}"
-            if held.get(f"{schema}.{sequence}") == value_fact(last, called):
-                remarks.append(f"{said}, in the dump too")
-            else:
-                problems.append(said)
-    return problems
+            lagging.append((f"{schema}.{sequence}", value_fact(last, called), said))
+    held: Mapping[str, str] = promises(dump, {}).facts.get("value of sequence", {}) if lagging else {}
+    remarks += [f"{said}, in the dump too" for sequence, value, said in lagging if held.get(sequence) == value]
+    return [said for sequence, value, said in lagging if held.get(sequence) != value]
 
 
 def unfinished_migrations(session: Session) -> list[str]:

@@ -3,50 +3,26 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._errors import PlatformError
 from ..._progress import Progress
-from ..connect import Server, ServerError, Session, quote
+from ..connect import Server, ServerError, Session
 from ..dump.model import Dump
-from ..dump.reader import Place, in_utf8
-from ..dump.script import Bulk, Rows, Step
+from ..dump.reader import in_utf8
+from ..dump.script import Bulk, Rows
 from ..dump.source import Tools
-from ..dump.statements import Phase, target_table
+from ..dump.statements import target_table
 from .crew import Crew, Stopped
-from .plan import Copy, Ordered, Outstanding, Plan, Run, Settings, plan, way_to_read
+from .plan import Copy, Ordered, Outstanding, Plan, Run, plan, way_to_read
 from .roles import Renaming
 from .rows import Block, Data
+from .runner import LoadFailed, Runner, failed, in_short
 from .schedule import Board, Task
-
-# Settings that newer pg_dump writes for newer servers, without effect on what is loaded.
-_OPTIONAL_SETTINGS = {
-    "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "default_table_access_method",
-    "row_security", "xmloption", "lock_timeout", "statement_timeout",
-}  # fmt: skip
-_UNKNOWN_SETTING = "42704"
-_NOT_PERMITTED = "42501"
-_CREATE_PUBLIC = re.compile(rb"create\s+schema\s+(?:public|\"public\")\s*$", re.IGNORECASE)
-_MEGABYTE = 1 << 20
-# Of a server's memory, what all connections of a load may take together; more was no faster.
-_MEMORY = 256 * _MEGABYTE
-# Its tree of keys is larger than the processor's cache beyond that, which costs more than writing it out more often.
-_GIN_MEMORY = 64 * _MEGABYTE
-# These need all of their graph in memory.
-_GRAPH = re.compile(rb"\susing\s+(?:hnsw|ivfflat)\b", re.IGNORECASE)
-_GIN = re.compile(rb"\susing\s+gin\b", re.IGNORECASE)
-# A tenth of PostgreSQL's own default: enough to choose an index by.
-_QUICK_STATISTICS = 10
-
-
-class LoadFailed(PlatformError):
-    """The server did not take the dump."""
 
 
 @dataclass
@@ -67,6 +43,18 @@ class Loaded:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A load whose first statements were run before the rest of the dump was known.
+
+    :param session: ready to go on.
+    """
+
+    session: Session
+    runner: Runner
+    done: list[Ordered]
+
+
 class Loader:
     """Loads one dump into one database.
 
@@ -76,6 +64,7 @@ class Loader:
     :param defer_indexes: leave out the indexes that no constraint needs.
     :param quick_statistics: gather a tenth of the usual statistics; whoever asks for this has ANALYZE run later.
     :param renaming: for a dump whose roles have other names on this server.
+    :param planned: what :func:`.plan.plan` said, to spare saying it again.
     """
 
     def __init__(
@@ -92,42 +81,63 @@ class Loader:
         quick_statistics: bool = False,
         progress: Progress | None = None,
         renaming: Renaming | None = None,
+        planned: Plan | None = None,
     ) -> None:
         self._server = server
         self._database = database
         self._dump = dump
         self._superuser = superuser
-        self._renaming = renaming or Renaming({})
-        owners = {self._renaming.of(role) for role in dump.owners}
-        self._role = owner if owners <= {owner} else None
         self._progress = progress or Progress()
         self._data = Data(dump, tools, way_to_read(dump))
-        self._plan: Plan = plan(dump, jobs, defer_indexes, self._data.way)
-        # With indexes to be built later, their builder gathers all statistics.
-        self._quick_statistics = quick_statistics or bool(self._plan.outstanding)
-        #: The settings that a session has now, by name.
-        self._in_effect: dict[Session, dict[str, Step]] = {}
-        self._memory = _MEMORY // jobs
+        # What an archive holds may not be what its list promised.
+        fits = planned is not None and planned.way == self._data.way
+        self._plan = planned if planned is not None and fits else plan(dump, jobs, defer_indexes, self._data.way)
+        self._begun: Begun | None = None
+        renaming = renaming or Renaming({})
+        self._runner = Runner(
+            owner if {renaming.of(role) for role in dump.owners} <= {owner} else None,
+            renaming,
+            jobs=jobs,
+            # With indexes to be built later, their builder gathers all statistics.
+            quick_statistics=quick_statistics or bool(self._plan.outstanding),
+        )
         self._shared: dict[int, Block] = {}
         self._guard = threading.Lock()
         self._data_done = 0.0
         self._crew: Crew | None = None
         self._loaded = Loaded(outstanding=self._plan.outstanding, plan=self._plan.as_dict(), sha256=dump.sha256)
 
+    def goes_on_from(self, begun: Begun) -> bool:
+        """Take over what was begun, if it is the beginning of what this load would do, by the same role."""
+        fits = begun.runner.role == self._runner.role and self._plan.before[: len(begun.done)] == begun.done
+        self._begun = begun if fits else None
+        return fits
+
     def load(self) -> Loaded:
-        todo = self._plan
+        todo, begun = self._plan, self._begun
         if todo.cleaned:
-            self._note_once("The dump was made with --clean; its DROP statements were left out: staging is empty.")
-        with self._server.connect(self._database, "load") as session:
-            self._prepare(session)
+            self._runner.note_once(
+                "The dump was made with --clean; its DROP statements were left out: staging is empty."
+            )
+        if self._runner.role is None and self._superuser:
+            self._runner.note_once(
+                f"Objects of the dump belong to {', '.join(sorted(self._dump.owners))}, not to the database's owner"
+                " alone, so it was loaded with a superuser's rights."
+            )
+        session = begun.session if begun is not None else self._server.open(self._database, "load")
+        with closing(session):
+            if begun is not None:
+                self._runner.go_on_from(begun.runner, session)
+            else:
+                self._runner.prepare(session)
             crew = self._crew = Crew(session, self._another, todo.jobs)
             try:
                 with self._phase("schema"):
-                    self._in_order(session, todo.before)
-                begun = time.monotonic()
+                    self._in_order(session, todo.before[len(begun.done) if begun is not None else 0 :])
+                since = time.monotonic()
                 with self._phase("data", self._dump.plain_bytes):
                     crew.run(todo.tasks, self._do)
-                self._split_seconds(begun)
+                self._split_seconds(since)
                 self._require_all_rows()
                 with self._phase("constraints"):
                     self._in_order(session, todo.then)
@@ -138,6 +148,7 @@ class Loader:
             finally:
                 self._data.close()
                 crew.close()
+        self._loaded.notes = self._runner.notes
         return self._loaded
 
     @contextmanager
@@ -160,55 +171,8 @@ class Loader:
 
     def _another(self) -> Session:
         session = self._server.open(self._database, "load")
-        self._prepare(session)
+        self._runner.prepare(session)
         return session
-
-    def _prepare(self, session: Session) -> None:
-        # Nothing of staging has to survive a crash; the swap's own commit is written through.
-        session.run("SET synchronous_commit TO off")
-        session.run(f"SET maintenance_work_mem TO '{self._memory // 1024}kB'")
-        # Foreign keys are validated by a query whose cost would have it compiled, which takes longer than it gains.
-        session.run("SET jit TO off")
-        session.run("SET statement_timeout TO 0")
-        if self._plan.jobs > 1:
-            # Each connection has a core of its own to build with; workers beside it would share it.
-            session.run("SET max_parallel_maintenance_workers TO 0")
-        if self._quick_statistics:
-            session.run(f"SET default_statistics_target TO {_QUICK_STATISTICS}")
-        self._in_effect[session] = {}
-        if self._role is not None:
-            session.run(f"SET ROLE {quote(self._role)}")
-        elif self._superuser:
-            self._note_once(
-                f"Objects of the dump belong to {', '.join(sorted(self._dump.owners))}, not to the database's owner"
-                " alone, so it was loaded with a superuser's rights."
-            )
-
-    def _apply(self, session: Session, settings: Settings) -> None:
-        """Give a session the settings that a statement was written for, and take away those that came later."""
-        in_effect = self._in_effect[session]
-        wanted = {str(step.understood.name): step for step in settings}
-        for name in in_effect.keys() - wanted.keys():
-            session.run(f"RESET {name}")
-            del in_effect[name]
-        for name, step in wanted.items():
-            if in_effect.get(name) is not step:
-                self._setting(session, name, step)
-                in_effect[name] = step
-
-    def _setting(self, session: Session, name: str, step: Step) -> None:
-        try:
-            session.run(step.text)
-        except ServerError as error:
-            if error.sqlstate == _UNKNOWN_SETTING and name in _OPTIONAL_SETTINGS:
-                self._note_once(f"Setting {name} is unknown to this server and was left out.")
-                return
-            raise self._failed(f"setting {name}", step.place, error) from None
-
-    def _note_once(self, note: str) -> None:
-        with self._guard:
-            if note not in self._loaded.notes:
-                self._loaded.notes.append(note)
 
     # -- statements ----------------------------------------------------------------------------------------------
 
@@ -216,7 +180,7 @@ class Loader:
         in_transaction = False
         for ordered in items:
             item = ordered.item
-            self._apply(session, ordered.settings)
+            self._runner.apply(session, ordered.settings)
             if isinstance(item, Rows):
                 self._copy_block(session, ordered, item.statement)
             elif isinstance(item, Bulk):
@@ -224,48 +188,7 @@ class Loader:
             else:
                 if item.understood.kind in ("begin", "commit"):
                     in_transaction = item.understood.kind == "begin"
-                self._statement(session, item, ordered.text)
-
-    def _statement(self, session: Session, step: Step, text: bytes | None = None) -> None:
-        kind = step.understood.kind
-        text = self._renaming.apply(step.text if text is None else text, step.understood)
-        if text is None:
-            return
-        try:
-            if kind == "become role" and step.understood.name is not None:
-                session.run(f"SET ROLE {quote(self._renaming.of(step.understood.name.name))}")
-            elif kind == "become owner":
-                session.run("RESET ROLE" if self._role is None else f"SET ROLE {quote(self._role)}")
-            elif step.understood.phase is Phase.EXTENSION:
-                self._as_login(session, text)
-            elif step.understood.phase is Phase.INDEX:
-                self._build(session, text)
-            elif not _CREATE_PUBLIC.match(text):
-                # pg_dump --schema=public says nothing of the grants that every new database has on it.
-                session.run(text)
-        except ServerError as error:
-            if kind == "comment on extension" and error.sqlstate == _NOT_PERMITTED:
-                self._note_once("Comments on extensions were left out: only their owner may write them.")
-                return
-            raise self._failed(f"statement '{_short(step.text)}'", step.place, error) from None
-
-    def _build(self, session: Session, statement: bytes) -> None:
-        memory = (
-            f"'{_GIN_MEMORY // 1024}kB'" if _GIN.search(statement) else "DEFAULT" if _GRAPH.search(statement) else ""
-        )
-        if memory:
-            session.run(f"SET maintenance_work_mem TO {memory}")
-        session.run(statement)
-        if memory:
-            session.run(f"SET maintenance_work_mem TO '{self._memory // 1024}kB'")
-
-    def _as_login(self, session: Session, statement: bytes) -> None:
-        """Extensions need the login's own rights."""
-        if self._role is not None:
-            session.run("RESET ROLE")
-        session.run(statement)
-        if self._role is not None:
-            session.run(f"SET ROLE {quote(self._role)}")
+                self._runner.run(session, item, ordered.text)
 
     # -- data ----------------------------------------------------------------------------------------------------
 
@@ -278,7 +201,7 @@ class Loader:
             try:
                 tag = session.run(text)
             except ServerError as error:
-                raise self._failed(f"statement '{_short(text)}'", place, error) from None
+                raise failed(f"statement '{in_short(text)}'", place, error) from None
             if tag.startswith("INSERT"):
                 table = target_table(in_utf8(text, self._dump.encoding), bulk.schema)
                 self._count(str(table), int(tag.rsplit(" ", 1)[-1]))
@@ -307,7 +230,7 @@ class Loader:
                     copying.write(chunk)
                     self._progress.add(len(chunk))
         except ServerError as error:
-            raise self._failed(f"loading table {rows.table}", rows.place, error) from None
+            raise failed(f"loading table {rows.table}", rows.place, error) from None
         self._progress.add(0, copying.stored)
         self._count(rows.table, copying.stored)
 
@@ -323,11 +246,11 @@ class Loader:
 
     def _copy(self, session: Session, task: Copy) -> None:
         if task.frozen:
-            self._apply(session, task.blocks[0].settings)
+            self._runner.apply(session, task.blocks[0].settings)
             session.run("BEGIN")
             session.run(b"TRUNCATE ONLY " + task.target)
         for ordered in task.blocks:
-            self._apply(session, ordered.settings)
+            self._runner.apply(session, ordered.settings)
             if not isinstance(ordered.item, Rows):
                 raise TypeError("no rows to copy")
             if task.shares > 1:
@@ -356,11 +279,3 @@ class Loader:
         elif isinstance(task, Run):
             self._progress.doing(task.label)
             self._in_order(session, task.items)
-
-    def _failed(self, what: str, place: Place, error: ServerError) -> PlatformError:
-        return LoadFailed(f"The dump cannot be loaded: {what} at {place} of the dump failed. {error.msg}")
-
-
-def _short(statement: bytes) -> str:
-    text = " ".join(statement[:120].decode("utf-8", "replace").split())
-    return text[:80] + "…" if len(text) > 80 else text

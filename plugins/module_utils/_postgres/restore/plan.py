@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from ..connect import quote
 from ..dump.model import Dump
 from ..dump.reader import codec_of, in_utf8
-from ..dump.script import Bulk, Item, Rows, Step
+from ..dump.script import Bulk, Item, Rows, Script, Step
 from ..dump.statements import BULK_FUNCTIONS, Name, Phase, Token, target_table, tokens
 from .costs import analyze_seconds, copy_seconds, index_seconds, validate_seconds, worth_a_program_each, worth_splitting
 from .schedule import Hold, Task, seconds_for
@@ -146,9 +147,14 @@ _READING = {
 }
 
 
-def explain(dump: Dump, jobs: int, defer_indexes: bool = False) -> dict[str, Any]:
-    """What a load of this dump would do, and why."""
-    return plan(dump, jobs, defer_indexes).as_dict()
+def opening(script: Script) -> list[Ordered]:
+    """What every plan of a dump that begins like this runs first, and outside of transactions."""
+    return list(
+        takewhile(
+            lambda ordered: isinstance(ordered.item, Step) and ordered.item.understood.kind != "begin",
+            _Parts(script).before,
+        )
+    )
 
 
 def way_to_read(dump: Dump) -> str:
@@ -168,7 +174,7 @@ def plan(dump: Dump, jobs: int, defer_indexes: bool = False, way: str | None = N
     :param way: how the data will be read; by default, the best that the dump's format permits.
     """
     way = way or way_to_read(dump)
-    parts = _Parts(dump)
+    parts = _Parts(dump.script)
     best = _Planner(dump, parts, jobs, defer_indexes, way, frozenset()).plan()
     for table in worth_splitting(dump, jobs):
         split = frozenset({table, *(found.table for found in best.tables if found.how == "split")})
@@ -181,7 +187,7 @@ def plan(dump: Dump, jobs: int, defer_indexes: bool = False, way: str | None = N
 class _Parts:
     """The dump's script, cut at its data."""
 
-    def __init__(self, dump: Dump) -> None:
+    def __init__(self, script: Script) -> None:
         self.before: list[Ordered] = []
         #: From the first block of rows on.
         self.data: list[Ordered] = []
@@ -189,7 +195,7 @@ class _Parts:
         self.cleaned = False
         settings: dict[str, Step] = {}
         behind = False
-        for item in dump.script:
+        for item in script:
             phase = item.understood.phase if isinstance(item, Step) else None
             if isinstance(item, Step) and phase is Phase.CLEAN:
                 self.cleaned = self.cleaned or item.understood.kind.startswith("drop")
@@ -321,6 +327,8 @@ class _Planner:
             frozen, why = False, "its rows go to partitions"
         elif not all(isinstance(block.item, Rows) and _FROM_STDIN.search(block.item.statement) for block in blocks):
             frozen, why = False, "its COPY statement is not as pg_dump writes it"
+        elif copy_seconds(size, True) > copy_seconds(size, False):
+            frozen, why = False, "so small that to empty it first would take longer than it gains"
         shares = 1
         if table in self._split and not alone:
             frozen, shares = False, self._jobs

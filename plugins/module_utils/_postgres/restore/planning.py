@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -12,7 +13,7 @@ from ..._errors import PlatformError
 from ..._progress import Progress
 from ..connect import Server, ServerError, Session
 from ..dump.folder import require_age
-from ..dump.judge import judge
+from ..dump.judge import Opening, judge
 from ..dump.model import Dump
 from ..dump.report import describe, in_time, in_units
 from ..dump.source import Tools
@@ -22,7 +23,7 @@ from .archived import properties_in
 from .compare import compare
 from .cores import cores, within_connections
 from .mark import Origin, origin_of
-from .plan import explain
+from .plan import Plan, plan
 from .preflight import Preflight, bytes_needed, estimate, examine
 from .proof import obstacles
 from .report import Options, Report
@@ -30,6 +31,7 @@ from .swap import TYPICAL_SECONDS
 from .tables import stored_tables
 
 BEFORE, STAGING, UNDONE, VERIFYING = "before", "staging", "undone", "verifying"
+BeforeData = Callable[[Opening], None]
 _COUNT_SECONDS = 10
 # Classes of PostgreSQL's errors: the system's (a disk that cannot be read), and its own.
 _DAMAGED = ("58", "XX")
@@ -65,6 +67,8 @@ class Planned:
     staging: str
     jobs: int
     already: Origin | None
+    #: How the dump would be loaded; None when nothing is to be loaded.
+    load: Plan | None = None
 
 
 class Planner:
@@ -82,20 +86,24 @@ class Planner:
 
     # -- the dump ------------------------------------------------------------------------------------------------
 
-    def subject(self) -> Subject:
-        """A verified database of this very file if there is one: then the file need not be read again."""
+    def subject(self, before_data: BeforeData | None = None) -> Subject:
+        """A verified database of this very file if there is one: then the file need not be read again.
+
+        :param before_data: for the judge.
+        """
         src = self._options.src
         if src is None:
             raise PlatformError("Option src is needed to restore.", "Name the dump, or ask pg_dump_info for one.")
         kept = self._verified_of(warm.fingerprint(src))
-        return self._of_kept(kept, src) if kept is not None else self.judged()
+        return self._of_kept(kept, src) if kept is not None else self.judged(before_data)
 
-    def judged(self) -> Subject:
+    def judged(self, before_data: BeforeData | None = None) -> Subject:
         """The dump, read to its end."""
         options, src = self._options, str(self._options.src)
         before = warm.fingerprint(src)
         with self._report.phase("judge"):
-            dump = judge(src, self._tools, digests=options.verify != "rows", progress=self._progress)
+            digests = options.verify != "rows"
+            dump = judge(src, self._tools, digests=digests, progress=self._progress, before_data=before_data)
         after = warm.fingerprint(src)
         require_age(dump.path, dump.created, options.max_age)
         subject = Subject(
@@ -144,23 +152,33 @@ class Planner:
 
     # -- the server ----------------------------------------------------------------------------------------------
 
-    def plan(self, session: Session, subject: Subject, *, swaps: bool = True, counts: bool = False) -> Planned:
+    def plan(
+        self,
+        session: Session,
+        subject: Subject,
+        *,
+        swaps: bool = True,
+        counts: bool = False,
+        staging: str | None = None,
+    ) -> Planned:
         """Look at the server.
 
         :param swaps: whether the database shall take over; a verification does not touch the live one.
         :param counts: whether the rows of the live database are wanted, though nothing is decided by them.
+        :param staging: the new database, if it was begun already.
         """
         options, report = self._options, self._report
         if subject.kept is None and self.use_verified and swaps:
             kept = warm.find(session, options.database, sha256=subject.sha256)
             subject.kept = kept if kept is not None and self._serves(kept) else None
         properties = self._properties(session, subject)
-        staging = databases.beside(options.database, STAGING if swaps else VERIFYING)
+        begun = staging
+        staging = staging or databases.beside(options.database, STAGING if swaps else VERIFYING)
         preflight = examine(
             session, self._server, subject.dump if subject.kept is None else None, options.database, properties,
             options.disk_path, options.check_disk and (subject.kept is None or options.clone_verified),
             roles=options.roles, role_map=options.role_map, disk_floor=options.disk_floor, swaps=swaps,
-            clones=subject.kept is not None and options.clone_verified,
+            clones=subject.kept is not None and options.clone_verified, begun=begun,
         )  # fmt: skip
         if subject.dump is not None and subject.kept is None:
             for obstacle in obstacles(subject.dump, options.verify, session):
@@ -179,17 +197,21 @@ class Planner:
         already = same if same is not None and _lacks_none(subject, live_rows) else None
         self._live = live_rows or {}
         if options.jobs:
-            jobs, jobs_from = within_connections(session, options.jobs, "the option jobs")
+            jobs, jobs_from = within_connections(session, options.jobs, "the option jobs", begun)
         else:
-            jobs, jobs_from = cores(session, self._server)
+            jobs, jobs_from = cores(session, self._server, begun)
         for warning in preflight.warnings:
             report.note(warning)
         self._describe(subject, preflight, live_rows, origin, already, staging, properties, jobs, jobs_from)
+        load = None
+        if subject.dump is not None and subject.kept is None:
+            load = plan(subject.dump, jobs, swaps and options.defer_indexes)
+            report.plan["load"] = load.as_dict()
         if swaps:
             keeps = preflight.live_exists and options.keep_previous.count != 0
             report.plan["kept_as"] = databases.beside(options.database, BEFORE) if keeps else None
             report.plan["estimated_downtime_seconds"] = TYPICAL_SECONDS if preflight.live_exists else 0.0
-        return Planned(subject, properties, preflight, staging, jobs, already)
+        return Planned(subject, properties, preflight, staging, jobs, already, load)
 
     def _describe(
         self,
@@ -232,8 +254,6 @@ class Planner:
             "preflight": preflight.as_dicts(),
             "problems": preflight.problems,
         }
-        if subject.dump is not None and subject.kept is None:
-            report.plan["load"] = explain(subject.dump, jobs, options.defer_indexes)
         report.tables = [
             {"name": table, "rows": rows, "live_rows": (live_rows or {}).get(table)}
             for table, rows in sorted(subject.rows.items())
@@ -263,9 +283,7 @@ class Planner:
             kept.append(subject.kept.name)
         source = name if databases.oid_of(session, name) is not None else next(iter(kept), None)
         if source is not None:
-            properties = databases.read_properties(session, source)
-            properties.give_to(self._options.owner or properties.owner)
-            return properties
+            return databases.properties_for(session, source, self._options.owner)
         if subject.dump is None:
             raise PlatformError(f"The verified database of {subject.path} has just been removed.", "Run it again.")
         return self._properties_in_dump(session, subject.dump)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that can be known to go wrong before anything is written, each with what to do about it."""
+"""Everything that can be known to go wrong before a row is loaded, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -102,6 +102,7 @@ class _Question:
     role_map: Mapping[str, str]
     disk_floor: int
     clones: bool
+    begun: str | None
     found: Preflight
 
     @property
@@ -135,6 +136,7 @@ def examine(
     disk_floor: int = 0,
     swaps: bool = True,
     clones: bool = False,
+    begun: str | None = None,
 ) -> Preflight:
     """Look at the server, change nothing.
 
@@ -145,12 +147,13 @@ def examine(
     :param disk_floor: bytes that must stay free.
     :param swaps: whether the live database is to be replaced.
     :param clones: whether a copy of the verified database is made.
+    :param begun: the staging database of this very restore, if it is there already.
     """
     found = Preflight()
     found.live_exists = oid_of(session, database) is not None
     found.live_bytes = size_of(session, database) if found.live_exists else 0
     question = _Question(
-        session, server, dump, database, properties, disk_path, roles, role_map or {}, disk_floor, clones, found
+        session, server, dump, database, properties, disk_path, roles, role_map or {}, disk_floor, clones, begun, found
     )
     replaces = swaps and found.live_exists
     for name, wanted, check in (
@@ -513,6 +516,8 @@ def _cron(ask: _Question) -> _Answers:
 
 def _leftovers(ask: _Question) -> _Answers:
     for name in listed_beside(ask.session, ask.database, "staging"):
+        if name == ask.begun:
+            continue
         yield _warning(
             f"{name} ({in_units(size_of(ask.session, name))}) was left behind by an interrupted restore, which the next"
             " one removes, or belongs to one that is running."

@@ -17,7 +17,7 @@ class Asked:
     def __init__(self, *answers: object) -> None:
         self._answers = list(answers)
 
-    def value(self, query: str) -> object:
+    def value(self, query: str, parameters: object = None) -> object:
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

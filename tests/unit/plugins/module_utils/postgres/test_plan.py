@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.model import Dump
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.script import Rows, Step
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.restore import costs
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.restore.plan import (
     ARCHIVE,
     STREAM,
@@ -15,7 +16,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.rest
     Plan,
     Run,
     as_unique_index,
-    explain,
+    opening,
     plan,
 )
 
@@ -24,6 +25,12 @@ from .given import SCHOOL, dump_of, judged
 TABLE = b"CREATE TABLE public.%s (\n    id integer%s\n);\n"
 COPY = b"COPY public.%s (id) FROM stdin;\n%s\\.\n\n"
 ONE_ROW = b"1\n"
+
+
+@pytest.fixture(autouse=True)
+def worth_emptying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if to empty a table cost nothing, so that its size does not decide."""
+    monkeypatch.setattr(costs, "_EMPTIED", 0.0)
 
 
 def dump(tmp_path: Path, *parts: bytes) -> Dump:
@@ -113,6 +120,28 @@ def test_only_a_table_of_the_dump_is_emptied_to_be_frozen(
     assert hows(plan(dump(tmp_path, *parts), 2)) == how
 
 
+@pytest.mark.parametrize(("size", "how"), [(1 << 20, "copied"), (64 << 20, "frozen")])
+def test_a_small_table_is_not_emptied_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, how: str
+) -> None:
+    monkeypatch.undo()
+    given = dump(tmp_path, table(b"a"), copy(b"a"))
+    (block,) = [item for item in given.script if isinstance(item, Rows)]
+    block.end = block.begin + size
+    assert hows(plan(given, 1)) == {"public.a": how}
+
+
+@pytest.mark.parametrize("parts", [(b"BEGIN;", b"SELECT pg_catalog.lo_create('7');", b"COMMIT;"), (copy(b"a"),)])
+def test_the_opening_ends_before_the_first_data(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
+    given = dump(
+        tmp_path, b"SET row_security = off;", table(b"a"), table(b"b"), *parts, b"CREATE INDEX i ON public.a (id);"
+    )
+    first = opening(given.script)
+    assert [str(one.item.understood.name) for one in first if isinstance(one.item, Step)] == ["public.a", "public.b"]
+    assert [[str(setting.understood.name) for setting in one.settings][-1] for one in first] == ["row_security"] * 2
+    assert plan(given, 2).before[:2] == first
+
+
 FUNCTION = b"CREATE FUNCTION public.look(integer) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
 
 
@@ -190,7 +219,7 @@ def test_packed_dumps_are_read_once_and_in_order(tmp_path: Path) -> None:
 
 
 def test_the_plan_can_be_told(tmp_path: Path) -> None:
-    told = explain(judged(SCHOOL, tmp_path), 2)
+    told = plan(judged(SCHOOL, tmp_path), 2).as_dict()
     assert told["jobs"] == 2
     assert told["in_dump_order"] is None
     assert told["reading"] == "each table by its place in the file"
