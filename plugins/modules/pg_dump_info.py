@@ -20,6 +20,9 @@ description:
     can tell whether one of them was cut.
   - RV(latest_stable) is the newest dump that M(vedfinance.platform.pg_restore_from_dump) would accept;
     RV(rejected) says why each newer one was passed over.
+  - With O(ledger_dir), the drills that have restored these dumps are heard. What a drill has read and nobody has
+    written to since is not read again, what failed its last drill is rejected, and RV(latest_stable) says by which
+    drill it is proved.
   - No server is needed, and nothing is written.
 extends_documentation_fragment:
   - vedfinance.platform.attributes
@@ -50,6 +53,18 @@ options:
     description:
       - A dump older than this does not count as stable. A number and a unit, as in V(26h) or V(7d).
     type: str
+  ledger_dir:
+    description:
+      - The folder of the drills' ledger. One that does not exist holds no drill.
+    type: path
+  prefer_proved:
+    description:
+      - With O(ledger_dir), take a dump that a drill has proved rather than one without a proof that is at most so much
+        newer. V(2h) settles which one to take of those that several hands made in the same night.
+      - M(vedfinance.platform.pg_restore_from_dump) proves every dump before it takes over. So a longer time makes a
+        recovery surer to end at the first attempt, and may lose what was written since the older dump.
+    type: str
+    default: 2h
 seealso:
   - module: vedfinance.platform.pg_restore_from_dump
 """
@@ -66,6 +81,12 @@ EXAMPLES = r"""
     patterns: ["*.age"]
     age_identity_file: /root/.config/age/backup.key
     max_age: 7d
+
+- name: Which dump would a recovery take, and how is it known to be good?
+  vedfinance.platform.pg_dump_info:
+    path: /backups/postgres
+    ledger_dir: /var/lib/vedfinance/ledger
+    until_stable: true
 
 - name: Stop when last night's backup is not usable
   ansible.builtin.assert:
@@ -85,6 +106,14 @@ latest_stable:
   returned: always
   type: dict
   sample: {path: /backups/postgres/vedfinance_20261121.dump, format: custom, rows: 40211}
+unproved:
+  description:
+    - Dumps that may be restored and are newer than RV(latest_stable), but were passed over as no drill has proved them,
+      see O(prefer_proved). Shaped as in RV(dumps).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 rejected:
   description: Files that are newer than RV(latest_stable) and were rejected, newest first.
   returned: always
@@ -126,7 +155,7 @@ dumps:
       type: str
       sample: 20 h 3 min
     judged:
-      description: Whether the file was read.
+      description: Whether the file was read, now or by a drill.
       type: bool
       sample: true
     complete:
@@ -171,7 +200,7 @@ dumps:
       description:
         - Why it was rejected, for programs.
         - V(truncated), V(corrupt), V(empty), V(not_a_dump), V(cluster_dump), V(leaves_database), V(runs_program),
-          V(unknown_statement), V(unsupported), V(unreadable) or V(too_old).
+          V(unknown_statement), V(unsupported), V(unreadable), V(too_old) or V(drill_failed).
       type: str
       sample: truncated
     reason:
@@ -182,11 +211,34 @@ dumps:
       description: The place in the dump.
       type: str
       sample: byte 8308439 of its SQL, in the data of table public.behavior_logs
+    fingerprint:
+      description: What tells without reading it that the file is the one that was read; null when it was not read.
+      type: str
+      sample: 3f0a9c33d2b71c7e8a52d9e4
+    proof:
+      description:
+        - The newest drill that restored a dump of this very content and proved it; null when there is none.
+        - When it C(ended), how thorough it was (C(verify), and the number of C(checks)), how long its restore took, and
+          as which database its result was C(kept_as).
+      type: dict
+      sample:
+        run: 20261122T033000Z
+        ended: "2026-11-22T03:31:12+00:00"
+        verify: content
+        checks: 8
+        restore_seconds: 61.2
+        kept_as: vedfinance__verified_9f86d081884c
 links:
   description: Links of the folder and the file that each points to.
   returned: always
   type: dict
   sample: {latest_dump.sql: vedfinance_20261122_020000.sql}
+ledger_problems:
+  description: Files of O(ledger_dir) that tell nothing, and why.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 """
 
 from datetime import datetime, timezone
@@ -195,14 +247,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vedfinance.platform.plugins.module_utils._duration import seconds_in
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard
+from ansible_collections.vedfinance.platform.plugins.module_utils._ledger import Ledger, read_ledger
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.argspec import DUMPS
-from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.folder import catalogue
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.folder import Proofs, catalogue
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.report import summary
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.dump.tools import tools_of
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.restore.warm import fingerprint
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
     max_age = seconds_in(params["max_age"], "max_age") if params["max_age"] else None
+    drills = read_ledger(params["ledger_dir"]) if params["ledger_dir"] else Ledger()
     folder = catalogue(
         params["path"],
         params["patterns"],
@@ -210,8 +265,10 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         until_stable=params["until_stable"],
         database=params["database"],
         max_age=max_age,
+        proofs=Proofs(drills, seconds_in(params["prefer_proved"], "prefer_proved")),
+        fingerprint=fingerprint,
     )
-    return summary(folder, datetime.now(timezone.utc))
+    return {**summary(folder, datetime.now(timezone.utc)), "ledger_problems": drills.problems}
 
 
 def main() -> None:
@@ -222,6 +279,8 @@ def main() -> None:
             "database": {"type": "str"},
             "until_stable": {"type": "bool", "default": False},
             "max_age": {"type": "str"},
+            "ledger_dir": {"type": "path"},
+            "prefer_proved": {"type": "str", "default": "2h"},
             **DUMPS,
         },
         supports_check_mode=True,

@@ -23,6 +23,7 @@ UNKNOWN_STATEMENT = "unknown_statement"
 UNSUPPORTED = "unsupported"
 UNREADABLE = "unreadable"
 TOO_OLD = "too_old"
+DRILL_FAILED = "drill_failed"
 
 
 class DumpRejected(PlatformError):
