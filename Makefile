@@ -74,9 +74,9 @@ sanity: $(READY) ## ansible-test sanity, without an ignore
 molecule: $(READY)
 	@for scenario in $(notdir $(wildcard molecule/*)); do molecule test --scenario-name $$scenario || exit 1; done
 
-# By file, because a file's tests share one platform or server.
+# By file, because a file's tests share one platform or server; three, because plays wait for a third of their time.
 pytest: $(READY)
-	@pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@pytest --numprocesses 3 --dist loadfile $(PYTEST_ARGS)
 
 contract: $(READY) ## the modules against any Dokploy: the double, or the one of DOKPLOY_URL, DOKPLOY_API_KEY and CONTRACT_CONFIG
 	@pytest $(PYTEST_ARGS) tests/contract/test_any_dokploy.py

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run ansible-test sanity on a mirror of the tracked files, since it refuses a checkout that is reached through a link.
+"""Run ansible-test sanity on a mirror of what ships, since it refuses a checkout that is reached through a link.
 
+What ``build_ignore`` of galaxy.yml leaves out of the collection, lab and tests above all, is for ruff and mypy.
 Its virtual environments stay in ``.build/home``, so that only the first run has to build them.
 """
 
 from __future__ import annotations
 
 import configparser
+import fnmatch
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
@@ -36,11 +40,16 @@ def git(*arguments: str, cwd: Path = ROOT) -> str:
     return subprocess.run(["git", *arguments], cwd=cwd, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def shipped(name: str, left_out: list[str]) -> bool:
+    return not any(fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern}/") for pattern in left_out)
+
+
 def mirror() -> None:
     shutil.rmtree(MIRROR, ignore_errors=True)
-    for name in git("ls-files", "-co", "--exclude-standard", "-z", "--", ".", ":!collections").split("\0"):
+    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    for name in filter(None, git("ls-files", "-co", "--exclude-standard", "-z").split("\0")):
         source, target = ROOT / name, MIRROR / name
-        if name and (source.is_symlink() or source.is_file()):
+        if shipped(name, left_out) and (source.is_symlink() or source.is_file()):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
     git("init", "--quiet", cwd=MIRROR)
