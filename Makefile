@@ -47,8 +47,8 @@ help:
 
 setup: $(READY) ## install the tools into .venv (every target does so when it must)
 
-demo: $(READY) ## a disaster and its recovery, on this machine alone; DISASTER=data-loss, dropped-table, dropped-database or corrupt
-	@python -m lab --state .build/demo demo --disaster "$(DISASTER)"
+demo: $(READY) ## a disaster and its recovery, on this machine alone; DISASTER=data-loss, dropped-table, dropped-database or corrupt; WARM=1: and after a drill
+	@python -m lab --state .build/demo demo --disaster "$(DISASTER)" $(if $(WARM),--warm)
 
 test: $(READY) ## everything: lint, sanity, molecule, pytest
 	@tests/all.sh "$(MAKE) --no-print-directory"

@@ -54,6 +54,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     published.add_argument("--webhook", action="store_true", help="let Dokploy deploy it by itself, as after a push")
     story = _command(commands, "demo", "up, a disaster, the real playbook and its recovery, down")
     story.add_argument("--disaster", choices=DISASTERS, default=DISASTERS[0], help="default: %(default)s")
+    story.add_argument("--warm", action="store_true", help="once more after a drill, and both beside each other")
     _add_up_options(story)
     return parser.parse_args(arguments)
 
@@ -117,7 +118,7 @@ def _run(options: argparse.Namespace, state: Path) -> int:
     if options.command == "up":
         up(state, _wanted(options), _say)
     elif options.command == "demo":
-        return demo(state, options.disaster, _wanted(options), _say)
+        return demo(state, options.disaster, _wanted(options), _say, warm=options.warm)
     elif options.command == "down":
         down(state, _say)
     elif options.command == "status":
