@@ -56,7 +56,7 @@ test: $(READY) ## everything: lint, sanity, molecule, pytest
 test-fast: $(READY) ## within a minute: ruff, mypy, unit and contract tests
 	@ruff check --quiet .
 	@mypy
-	@pytest --quiet -m "not slow" $(PYTEST_ARGS) tests/unit tests/contract
+	@pytest --quiet --numprocesses 2 --dist loadfile -m "not slow" $(PYTEST_ARGS) tests/unit tests/contract
 
 lint: $(READY) ## style, types, shell, licences, playbooks and roles, documentation, changelog
 	ruff check .
