@@ -11,23 +11,19 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock, utc_text
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
     HTTP_ARGUMENTS,
-    Clock,
     Request,
     Response,
     Transport,
     TransportError,
     checked_base_url,
-    clip,
-    redact,
-    redact_text,
     refuse_plain_http,
     retry_after_seconds,
-    shown_url,
-    utc_text,
 )
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact, redact_text, shown_url
 
 POLLING_FLOOR = {"healthy": 1.0, "absent": 0.2}
 MAX_ATTEMPTS_RETURNED = 50

@@ -6,19 +6,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import ssl
 import time
 import traceback
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import shown_url
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
@@ -41,35 +42,6 @@ READ_SIZE = 64 * 1024
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 MAX_RETRY_AFTER = 10.0
 _NEVER_RETRIED = frozenset({"tls", "dns", "too_large"})
-MASK = "***"
-
-
-# --- time -------------------------------------------------------------------------------------------------------------
-
-
-class Clock(t.Protocol):
-    """The time, so that a test can turn the hands."""
-
-    def monotonic(self) -> float: ...
-
-    def now(self) -> datetime: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-class SystemClock:
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        return datetime.now(timezone.utc)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-def utc_text(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -151,77 +123,6 @@ def refuse_plain_http(url: str, option: str, secret: str, allowed: bool) -> None
             "Run the task on that host with http://127.0.0.1 as address, go through an SSH tunnel, or use https. "
             "If you accept the risk, set allow_plain_http to true.",
         )
-
-
-def shown_url(url: str) -> str:
-    """An address that can be printed: without credentials, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return (
-        f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}" if parts.scheme else parts.path
-    )
-
-
-# --- redaction --------------------------------------------------------------------------------------------------------
-
-_SECRET_WORD = (
-    r"(?:secret|passw|pwd|token|api[-_]?key|access[-_]?key|private[-_]?key|encryption[-_]?key|authorization|cookie"
-    r"|credential|dsn|database[-_]?url|connection[-_]?string|jwt)"
-)
-_SECRET_KEY = re.compile(_SECRET_WORD, re.IGNORECASE)
-# The look-behinds keep the search linear: a long word is entered at its beginning only.
-_SECRET_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^\s/@\"']+@", re.IGNORECASE), rf"\1{MASK}@"),
-    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"), MASK),
-    # The token of a deploy webhook.
-    (re.compile(r"(/api/deploy/(?:[a-z]+/)?)[\w-]+"), rf"\1{MASK}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bsk_(?:live|test)_[A-Za-z0-9]{8,}"), MASK),
-    (
-        re.compile(
-            rf"(?<![\w-])(--?[\w-]*{_SECRET_WORD}[\w-]*\s+)(?![-|&;])(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)", re.IGNORECASE
-        ),
-        rf"\1{MASK}",
-    ),
-    (
-        re.compile(
-            rf"(?<![\w-])([\w-]*{_SECRET_WORD}[\w-]*[\"']?\s*(?:=|:)\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\]]+)",
-            re.IGNORECASE,
-        ),
-        rf"\1{MASK}",
-    ),
-)
-
-
-def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without what looks like a secret, and without the given ones."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
-    for pattern, replacement in _SECRET_TEXTS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def redact(value: object, secrets: Iterable[str] = ()) -> object:
-    """The same JSON value with the values of secret-looking keys, and secret-looking texts, masked."""
-    known = tuple(secrets)
-    if isinstance(value, dict):
-        return {
-            key: MASK
-            if _SECRET_KEY.search(str(key)) and item is not None and not isinstance(item, bool)
-            else redact(item, known)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [redact(item, known) for item in value]
-    return redact_text(value, known) if isinstance(value, str) else value
-
-
-def clip(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ._http import clip, redact_text
 from ._postgres.dump.report import in_time, in_units
+from ._redact import clip, redact_text
 
 OK, WARN, FAIL, UNCHECKED, SKIPPED = "ok", "warn", "fail", "could not be checked", "not configured"
 _WORTH: Mapping[str, float] = {OK: 1.0, WARN: 0.5, FAIL: 0.0, UNCHECKED: 0.0}

@@ -219,13 +219,13 @@ body:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard, require_library
 from ansible_collections.vedfinance.platform.plugins.module_utils._health import HEALTH_ARGUMENTS, probe_from, run_probe
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
     HAS_REQUESTS,
     REQUESTS_IMPORT_ERROR,
     RequestsTransport,
-    SystemClock,
 )
 
 

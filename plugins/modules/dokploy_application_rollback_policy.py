@@ -110,6 +110,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     APPLICATION_ARGUMENTS,
     DOKPLOY_ARGUMENTS,
@@ -121,11 +122,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.rollb
     keep_policy,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard, require_library
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    HAS_REQUESTS,
-    REQUESTS_IMPORT_ERROR,
-    SystemClock,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
 
 def main() -> None:

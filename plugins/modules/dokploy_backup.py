@@ -238,6 +238,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     DATABASE_ARGUMENTS,
     DOKPLOY_ARGUMENTS,
@@ -246,11 +247,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argsp
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.backups import BACKUP_ARGUMENTS, keep_backup
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard, require_library
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    HAS_REQUESTS,
-    REQUESTS_IMPORT_ERROR,
-    SystemClock,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
 
 def main() -> None:

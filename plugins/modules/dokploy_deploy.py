@@ -412,6 +412,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     APPLICATION_ARGUMENTS,
     COMPOSE_ARGUMENTS,
@@ -426,7 +427,6 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
     HAS_REQUESTS,
     REQUESTS_IMPORT_ERROR,
     RequestsTransport,
-    SystemClock,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._progress import Progress
 

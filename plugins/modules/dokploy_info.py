@@ -552,6 +552,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     APPLICATION_ARGUMENTS,
     COMPOSE_ARGUMENTS,
@@ -563,11 +564,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argsp
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.info import INFO_ARGUMENTS, read_info
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard, require_library
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    HAS_REQUESTS,
-    REQUESTS_IMPORT_ERROR,
-    SystemClock,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
 
 def main() -> None:

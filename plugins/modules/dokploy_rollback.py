@@ -325,6 +325,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     APPLICATION_ARGUMENTS,
     COMPOSE_ARGUMENTS,
@@ -338,7 +339,6 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
     HAS_REQUESTS,
     REQUESTS_IMPORT_ERROR,
     RequestsTransport,
-    SystemClock,
 )
 
 

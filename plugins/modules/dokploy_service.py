@@ -332,6 +332,7 @@ candidates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.argspec import (
     APPLICATION_ARGUMENTS,
     COMPOSE_ARGUMENTS,
@@ -346,11 +347,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.servi
     keep_service,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard, require_library
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    HAS_REQUESTS,
-    REQUESTS_IMPORT_ERROR,
-    SystemClock,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import HAS_REQUESTS, REQUESTS_IMPORT_ERROR
 
 
 def main() -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import (
     DokployClient,
     DokployError,
     NotFound,
 )
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import RequestsTransport, SystemClock
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import RequestsTransport
 
 from tests.modules import run_module
 

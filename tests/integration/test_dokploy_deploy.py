@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import correlate, deploy, verdict
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import ServiceQuery
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import RequestsTransport, SystemClock
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import RequestsTransport
 from ansible_collections.vedfinance.platform.plugins.module_utils._progress import Progress
 from ansible_collections.vedfinance.platform.plugins.modules import dokploy_deploy
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy import keeper
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Request, RequestsTransport, SystemClock
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import Request, RequestsTransport
 from ansible_collections.vedfinance.platform.plugins.modules import dokploy_info, dokploy_service
 
 from lab.dokploy import keys

@@ -7,13 +7,10 @@ import itertools
 import typing as t
 
 from ansible.module_utils.basic import env_fallback
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import DATABASE_TYPES, ServiceQuery
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    HTTP_ARGUMENTS,
-    Clock,
-    RequestsTransport,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import HTTP_ARGUMENTS, RequestsTransport
 
 DOKPLOY_ARGUMENTS: dict[str, dict[str, object]] = {
     **HTTP_ARGUMENTS,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import (
     DokployClient,
     NotDokploy,
@@ -34,7 +35,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.runs 
     runs_of,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Clock, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import redact_text
 
 RUN_PROCEDURES = {
     "postgres": "backup.manualBackupPostgres",

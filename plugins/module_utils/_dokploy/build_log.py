@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import clip, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact_text
 
 LONGEST_LINE = 300
 

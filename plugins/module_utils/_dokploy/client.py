@@ -9,21 +9,18 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    MASK,
-    Clock,
     Request,
     Response,
     Transport,
     TransportError,
     checked_base_url,
-    clip,
-    redact_text,
     refuse_plain_http,
     send_with_retries,
-    shown_url,
 )
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import MASK, clip, redact_text, shown_url
 
 OLDEST_SUPPORTED = (0, 25, 0)
 MAX_WORDS = 300

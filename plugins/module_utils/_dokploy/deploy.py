@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.build_log import (
     failing_line,
     lines_of,
@@ -60,7 +61,6 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.verdi
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._health import EXPECT_ARGUMENT, Expectation
 from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    Clock,
     Transport,
     TransportError,
     checked_base_url,

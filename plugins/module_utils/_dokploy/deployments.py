@@ -14,7 +14,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.clien
     NotPermitted,
     UnknownProcedure,
 )
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import clip, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact_text
 
 MAX_TEXT = 200
 MOST_LOG_LINES = 10000

@@ -7,12 +7,12 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.deployments import builds_of, deployments_of
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Service, id_column, read_service
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.tasks import Task, running, tasks_of
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Clock
 
 POLL_SECONDS = 0.5
 UNVERIFIED = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import utc_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import utc_text
 
 _MARKER = re.compile(
     r"\s*\[stopped by vedfinance\.platform at \S+, "

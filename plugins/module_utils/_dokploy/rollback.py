@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock, utc_text
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import (
     DokployClient,
     NotFound,
@@ -72,7 +73,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.verdi
     Word,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Clock, Transport, utc_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import Transport
 from ansible_collections.vedfinance.platform.plugins.module_utils._progress import Progress
 
 POLL_SECONDS = 1.0

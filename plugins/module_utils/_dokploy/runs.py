@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import (
     DokployClient,
     Rejected,
@@ -18,11 +19,8 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.clien
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.deployments import build_log
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import rows_of
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    Clock,
-    TransportError,
-    redact_text,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import TransportError
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import redact_text
 
 POLL_SECONDS = 2.0
 MAX_LINE = 500

@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient, NotDokploy
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.cron import checked_cron
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import (
@@ -27,7 +28,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.runs 
     runs_in,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Clock, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import redact_text
 
 DEFAULT_TIMEZONE = "UTC"
 ON_A_HOST = ("server", "dokploy-server")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import DokployClient
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import (
     Application,
@@ -19,7 +20,6 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.keep_
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.keep_database import DatabaseKeeper
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.keeper import Keeper, Outcome
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import Clock
 
 SERVICE_ARGUMENTS: dict[str, dict[str, object]] = {
     "state": {"type": "str", "choices": ["running", "stopped"], "required": True},

@@ -17,7 +17,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.clien
     UnknownProcedure,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.find import Compose, Service, rows_of
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import clip, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact_text
 
 ENDED_STATES = frozenset(
     {"complete", "shutdown", "failed", "rejected", "remove", "orphaned", "created", "exited", "dead", "removing"}

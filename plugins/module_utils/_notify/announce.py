@@ -8,9 +8,10 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .._clock import Clock, utc_text
 from .._duration import seconds_in
 from .._errors import PlatformError
-from .._http import Clock, redact_text, utc_text
+from .._redact import redact_text
 from .channels import Channel, Sending, open_channel, shown_address
 from .contacts import (
     DELIVERED,

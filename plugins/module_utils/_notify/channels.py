@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .._errors import PlatformError
-from .._http import clip, redact_text
+from .._redact import clip, redact_text
 from .message import Limits, Message
 
 try:

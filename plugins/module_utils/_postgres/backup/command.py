@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..._errors import PlatformError
-from ..._http import clip, redact_text
+from ..._redact import clip, redact_text
 from ..connect import Server
 from ..dump.model import DumpRejected
 from ..dump.tools import Tools

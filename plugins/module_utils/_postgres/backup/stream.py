@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..._errors import PlatformError
-from ..._http import clip, redact_text
+from ..._redact import clip, redact_text
 from .command import clean_environment
 
 _CHUNK = 1 << 18

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ansible_collections.vedfinance.platform.plugins.module_utils import _http
+from ansible_collections.vedfinance.platform.plugins.module_utils import _http, _redact
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 
 from tests.unit.plugins.scripted import Call, FakeClock, ScriptedTransport, answer, refused
@@ -53,9 +53,9 @@ def test_addresses_that_cannot_be_used(url: str) -> None:
 
 
 def test_a_shown_url_has_no_credentials_and_no_query() -> None:
-    assert _http.shown_url("http://u:secret@h:1/a?token=2#f") == "http://h:1/a"
-    assert _http.shown_url("/api/x?token=2") == "/api/x"
-    assert _http.shown_url("http://[::1]:3000/a") == "http://[::1]:3000/a"
+    assert _redact.shown_url("http://u:secret@h:1/a?token=2#f") == "http://h:1/a"
+    assert _redact.shown_url("/api/x?token=2") == "/api/x"
+    assert _redact.shown_url("http://[::1]:3000/a") == "http://[::1]:3000/a"
 
 
 # --- redaction
@@ -77,19 +77,19 @@ def test_a_shown_url_has_no_credentials_and_no_query() -> None:
     ],
 )
 def test_secret_looking_texts_are_masked(text: str) -> None:
-    redacted = _http.redact_text(text)
+    redacted = _redact.redact_text(text)
     assert "s3cr3t" not in redacted
-    assert _http.MASK in redacted
+    assert _redact.MASK in redacted
 
 
 def test_harmless_texts_stay() -> None:
     text = "status: healthy, uptime: 12, database connected at http://127.0.0.1:5432/x, key: value"
-    assert _http.redact_text(text) == text
+    assert _redact.redact_text(text) == text
 
 
 def test_values_of_secret_keys_are_masked_at_any_depth() -> None:
     body = {"a": [{"dbPassword": "x", "API_KEY": 7, "hasToken": True, "token": None}], "b": "ok", "c": "my known"}
-    assert _http.redact(body, ["known"]) == {
+    assert _redact.redact(body, ["known"]) == {
         "a": [{"dbPassword": "***", "API_KEY": "***", "hasToken": True, "token": None}],
         "b": "ok",
         "c": "my ***",
