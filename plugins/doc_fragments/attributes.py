@@ -48,6 +48,16 @@ attributes:
       - vedfinance.platform.dokploy
 """
 
+    ACTIONGROUP_PAGES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/vedfinance.platform.pages) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - vedfinance.platform.pages
+"""
+
     ACTIONGROUP_POSTGRESQL = r"""
 options: {}
 attributes:

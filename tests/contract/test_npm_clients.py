@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,61 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests import npm
+from tests.npm import run
 from tests.unit.lab.dokploy_world import World, until
 
 PINNED = Path(__file__).parent / "npm"
-CACHE = Path(__file__).parents[2] / ".build" / "cache" / "npm"
-# Wrong pins are our fault; whatever else keeps npm from installing is the machine's.
-OUR_FAULT = re.compile(r"npm (?:error|ERR!) code (EINTEGRITY|EUSAGE|ETARGET|EJSONPARSE)")
-CHOSEN = re.compile(r"^npm_config_|_proxy$|^node_extra_ca_certs$")
-OLDEST_NODE = 18
 
 pytestmark = pytest.mark.slow
 
 
-def run(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(cwd), "NO_COLOR": "1", "NO_PROXY": "127.0.0.1", **variables}
-    return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def installed() -> Path:
-    """The pinned clients, installed once for each set of pins."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        pytest.skip("node and npm are not installed: Dokploy's own clients are not tried")
-    version = run("node", "--version", cwd=PINNED).stdout.strip()
-    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"node {version} is older than {OLDEST_NODE}: Dokploy's own clients are not tried")
-    files = sorted(PINNED.iterdir())
-    contents = b"".join(file.name.encode() + file.read_bytes() for file in files)
-    folder = CACHE / hashlib.sha256(contents).hexdigest()[:16]
-    if not folder.exists():
-        _install(files, folder)
-    return folder
-
-
-def _install(files: list[Path], folder: Path) -> None:
-    partial = folder.with_suffix(f".{os.getpid()}")
-    partial.mkdir(parents=True)
-    try:
-        for file in files:
-            shutil.copy(file, partial)
-        # Whoever chose a registry or a proxy did so by the environment, or in their own home, which `make` replaces.
-        own = {name: value for name, value in os.environ.items() if CHOSEN.search(name.lower())}
-        home = os.environ.get("USER_HOME", os.environ["HOME"])
-        options = ("--ignore-scripts", "--no-audit", "--no-fund", f"--cache={CACHE / 'downloads'}")
-        done = run("npm", "ci", *options, cwd=partial, **own, HOME=home)
-        if OUR_FAULT.search(done.stderr):
-            pytest.fail(done.stderr)
-        if done.returncode:
-            reasons = [line for line in done.stderr.splitlines() if line.startswith(("npm error", "npm ERR!"))]
-            pytest.skip(f"npm could not install Dokploy's own clients here: {' '.join(reasons[:2])}")
-        # Another test process may have been faster.
-        with contextlib.suppress(OSError):
-            partial.rename(folder)
-        assert folder.exists()
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return npm.installed(PINNED, "Dokploy's own client")
 
 
 @pytest.fixture(scope="module")
