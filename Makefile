@@ -71,12 +71,17 @@ lint: $(READY) ## style, types, shell, licences, playbooks and roles, documentat
 sanity: $(READY) ## ansible-test sanity, without an ignore
 	@python tests/sanity/run.py
 
+# Its plays too share what Ansible makes of the modules; see tests/in_plays.
+molecule: export PYTHONPATH := $(CURDIR)/tests/in_plays
+molecule: export KEPT_MODULES := $(TMPDIR)/kept-modules-of-molecule
 molecule: $(READY)
+	@rm -rf "$$KEPT_MODULES"
 	@for scenario in $(notdir $(wildcard molecule/*)); do molecule test --scenario-name $$scenario || exit 1; done
 
-# By file, because a file's tests share one platform or server; three, because plays wait for a third of their time.
+# By file, because a file's tests share one platform or server; three, because plays wait for a third of their time;
+# in the order of the folders, because the few tests of chaos take the longest, and the many of unit fill what is left.
 pytest: $(READY)
-	@pytest --numprocesses 3 --dist loadfile $(PYTEST_ARGS)
+	@pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 contract: $(READY) ## the modules against any Dokploy: the double, or the one of DOKPLOY_URL, DOKPLOY_API_KEY and CONTRACT_CONFIG
 	@pytest $(PYTEST_ARGS) tests/contract/test_any_dokploy.py

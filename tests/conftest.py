@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +14,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What every Python of a play reads first.
+IN_PLAYS = ROOT / "tests" / "in_plays"
 for entry in (ROOT, ROOT / "collections"):
     if str(entry) not in sys.path:
         sys.path.insert(0, str(entry))
 
 if TYPE_CHECKING:
     from lab.postgres import Server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All plays of this run, of whichever worker, share what Ansible makes of the modules."""
+    if not hasattr(config, "workerinput"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(IN_PLAYS), os.environ.get("PYTHONPATH"))))
+        os.environ["KEPT_MODULES"] = folder = tempfile.mkdtemp(prefix="kept-modules-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from psycopg import sql
 
 from lab import client, disasters, platform, processes
 from lab.platform import Wanted, server_of
-from tests.conftest import ROOT
+from tests.conftest import IN_PLAYS, ROOT
 
 RECOVER = "playbooks/disaster_recovery.yml"
 UNDO = "playbooks/undo_recovery.yml"
@@ -35,7 +35,7 @@ GOOD_IMAGE = "lab/api:1.4.0"
 WRITTEN_BY_INTEGRITY = "integrity_checks"
 SCALE = 0.002
 REPLICAS = 2
-PLAY_SECONDS = 180.0
+PLAY_SECONDS = 600.0
 # A recovery waits for nothing that is not there; a test needs no three looks at a distance, and no page each time.
 BRISK = (
     "-e",
@@ -44,19 +44,6 @@ BRISK = (
 
 Reading = tuple[int, ...]
 Content = dict[str, tuple[int, str]]
-
-# Every connection of every Python process of a play, modules included, is written down.
-_NOTE_CONNECTIONS = """\
-import os, sys
-def _note(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        where = arguments[1] if event == "socket.connect" else arguments[0]
-        if isinstance(where, tuple):
-            where = where[0]
-        with open(os.environ["NOTED_CONNECTIONS"], "a") as file:
-            file.write(f"{where}\\n")
-sys.addaudithook(_note)
-"""
 
 
 @dataclass(frozen=True)
@@ -144,15 +131,12 @@ class PlayedLab:
         self.description = description
         self.journal_folder = Path(self.description["journal"])
         self.connections = state.parent / "connections"
-        hook = state.parent / "hook"
-        hook.mkdir()
-        (hook / "sitecustomize.py").write_text(_NOTE_CONNECTIONS)
         # A play of a user has none of make's settings: ansible.cfg alone must do.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
         self.environment = inherited | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "LAB_STATE": str(state),
-            "PYTHONPATH": str(hook),
+            "PYTHONPATH": str(IN_PLAYS),
             "PYTHONUNBUFFERED": "1",
             # Without compiled code, which some environments forbid to keep, a play takes twice as long.
             "PYTHONPYCACHEPREFIX": str(ROOT / ".build" / "cache" / "pycache"),

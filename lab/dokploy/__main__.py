@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The double as a program: SIGHUP restarts Dokploy alone, SIGTERM ends it and its tasks."""
+"""The double as a program: SIGHUP restarts Dokploy alone, SIGTERM or the loss of its folder ends it and its tasks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from lab.dokploy.server import Double
 from lab.dokploy.swarm import TASK_COMMAND
 from lab.dokploy.versions import CURRENT
+
+LOOK_SECONDS = 1.0
 
 
 def main() -> None:
@@ -31,8 +33,12 @@ def main() -> None:
     awaited = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     with Double(given.state.resolve(), given.port, given.tempo, given.task_command, given.version) as double:
-        while signal.sigwait(awaited) == signal.SIGHUP:
-            double.restart()
+        while not double.swarm.bereft:
+            received = signal.sigtimedwait(awaited, LOOK_SECONDS)
+            if received and received.si_signo != signal.SIGHUP:
+                break
+            if received:
+                double.restart()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ TASK_COMMAND = (sys.executable, "-m", "lab.api", "--port", "{port}")
 STAND_IN_COMMAND = ("sh", "-c", 'test "$APP_BEHAVIOUR" = crash && exit 1; exec sleep infinity')
 FAILING_COMMANDS = ("/bin/false", "false")
 HISTORY = 5
+#: Of a swarm that runs: written once, so that who removes the folder, in whatever order, is noticed.
+LIFE_SIGN = "swarm.runs"
 # A plain container has no history: a new one of its name takes its place.
 CONTAINER_HISTORY = 1
 
@@ -58,6 +61,7 @@ class Swarm:
         self._tempo = tempo
         self._task_command = task_command
         self._ended = threading.Event()
+        self._life_sign = state / LIFE_SIGN
         self._begun = 0.0
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
         self._services = {name: stored_service(row) for name, row in model.tables["services"].items()}
@@ -65,8 +69,14 @@ class Swarm:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
+    @property
+    def bereft(self) -> bool:
+        """Whether the folder was removed, as by a test that was killed: nobody will ask for anything any more."""
+        return not self._life_sign.exists()
+
     def start(self) -> None:
         """Finds the tasks of a former life that still run; the others are started anew, without delay."""
+        self._life_sign.touch()
         with self._model.change():
             for task in self._running():
                 if not processes.alive(self._state, task.process):
@@ -81,14 +91,28 @@ class Swarm:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self.bereft:
+            self._abandon()
+            return
         with self._model.change():
             for task in self._running():
                 self._end(task)
             self._keep()
+        self._life_sign.unlink()
 
     def _run(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
+            if self.bereft:
+                self._abandon()
+                return
             self.tick()
+
+    def _abandon(self) -> None:
+        """The records are gone with the folder; of the pids, only those of children are surely no one else's."""
+        with self._model.lock:
+            for task in self._running():
+                if task.pid and _is_child(task.pid):
+                    os.kill(task.pid, signal.SIGKILL)
 
     # -- what docker offers -----------------------------------------------------------------------------------------
 
@@ -369,6 +393,15 @@ def inherited_environment() -> dict[str, str]:
 
 def _always_fails(command: str | None) -> bool:
     return command is not None and (command in FAILING_COMMANDS or command.endswith("exit 1"))
+
+
+def _is_child(pid: int) -> bool:
+    """One that has ended and was not reaped included: its pid cannot be another's yet."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _exit_code(pid: int | None) -> int | None:

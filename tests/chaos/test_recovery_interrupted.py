@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kills import VICTIMS, kill, lives, send
 from tests.recovery import (
     BRISK,
     DATABASE,
@@ -69,8 +69,6 @@ PHASES: dict[str, Phase] = {
     "starting": _starting,
     "health": _health,
 }
-# Everything dies; or only ansible-playbook does, and the module on the host goes on by itself.
-VICTIMS = ("everything", "controller")
 # One round per phase; CHAOS=all plays every pair.
 SOME = list(zip(PHASES, VICTIMS * len(PHASES), strict=False))
 ROUNDS = list(product(PHASES, VICTIMS)) if os.environ.get("CHAOS") == "all" else SOME
@@ -105,17 +103,17 @@ def _round(phase: str, victim: str, lab: RecoveryLab, _folder: Path) -> Survived
         with Hammer(lab) as hammer:
             with lab.started(RECOVER, *BRISK) as first:
                 wait_until(lambda: PHASES[phase](lab, first, old.oid), phase)
-                orphans = _kill(first.process.pid, victim)
+                orphans = kill(first.process.pid, victim)
             live_after_the_kill = lab.look().databases[DATABASE]
             with lab.started(RECOVER, *BRISK) as second:
                 if phase == "loading" and orphans:
                     # The module of the first play holds its lock still; it ends its work under the eyes of the second.
                     wait_until(lambda: _at_the_lock(lab) == 2, "the second restore waits for the first")
-                _signal(orphans, signal.SIGCONT)
+                send(orphans, signal.SIGCONT)
                 play = second.ended()
-            wait_until(lambda: not any(map(_lives, orphans)), "the orphans end")
+            wait_until(lambda: not any(map(lives, orphans)), "the orphans end")
     finally:
-        _signal(orphans, signal.SIGKILL)
+        send(orphans, signal.SIGKILL)
     after, dumped = lab.look(), lab.content(EXPECTED)
     return Survived(play, old, live_after_the_kill, after, hammer, dumped, lab.integrity())
 
@@ -139,47 +137,6 @@ def test_after_a_kill_the_next_run_recovers_and_live_was_never_half_written(
     assert seen.after.service == Service(REPLICAS, None, REPLICAS)
     assert seen.failed_parts == []
     seen.hammer.require_old_then_new(seen.old, seen.after.live)
-
-
-def _kill(controller: int, victim: str) -> Sequence[int]:
-    """Gives those that were left alive, stopped; none of them can have started another unseen."""
-    frozen: list[int] = []
-    while new := [pid for pid in (controller, *_descendants(controller)) if pid not in frozen]:
-        _signal(new, signal.SIGSTOP)
-        frozen += new
-    if victim == "everything":
-        _signal(frozen, signal.SIGKILL)
-        return ()
-    os.kill(controller, signal.SIGKILL)
-    return frozen[1:]
-
-
-def _descendants(pid: int) -> list[int]:
-    """The processes below a process, whatever their session: Ansible gives its workers one of their own."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = [], [pid]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
-
-
-def _signal(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def _at_the_lock(lab: RecoveryLab) -> int:

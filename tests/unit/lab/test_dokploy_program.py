@@ -32,9 +32,9 @@ def answers(url: str) -> object:
         return None
 
 
-def start(state: Path, port: int) -> subprocess.Popen[bytes]:
+def start(state: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lab.dokploy", "--state", str(state), "--port", str(port), "--tempo", "0.1"]
-    double = subprocess.Popen(command, cwd=ROOT)
+    double = subprocess.Popen([*command, *more], cwd=ROOT)
     until(lambda: answers(f"http://127.0.0.1:{port}/api/health") == {"ok": True}, "the double")
     return double
 
@@ -59,3 +59,20 @@ def test_the_api_is_found_again_after_a_kill_and_ends_with_the_double(tmp_path: 
         processes.end_all(tmp_path)
     assert processes.recorded(tmp_path) == []
     assert answers(version_url) is None
+
+
+def test_it_ends_with_its_tasks_when_its_folder_is_removed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    Model(state).seed()
+    double = start(state, free_port(), "--task-command", "sleep 600")
+    try:
+        until(lambda: len(processes.recorded(state)) == 1, "the task")
+        (name,) = processes.recorded(state)
+        removed = state.rename(tmp_path / "removed")
+        assert double.wait(timeout=20) == 0
+        assert not processes.alive(removed, name)
+        assert not state.exists()
+    finally:
+        double.kill()
+        double.wait()
+        processes.end_all(tmp_path / "removed")
