@@ -13,6 +13,21 @@ here=$(dirname "$0")
 case "$1" in
 inspect) cat "$here/inspect-$4.json" 2>/dev/null || { echo "[]"; exit 1; } ;;
 ps) cat "$here/ps" ;;
+run)
+    shift
+    echo "run $*" >> "$here/calls"
+    while :; do
+        case "$1" in
+        --rm) shift ;;
+        --env-file) while IFS= read -r line; do export "$line"; done < "$2"; shift 2 ;;
+        --workdir) cd "$2"; shift 2 ;;
+        --*) shift 2 ;;
+        *) break ;;
+        esac
+    done
+    shift
+    exec "$@" ;;
+rm) echo "$*" >> "$here/calls" ;;
 exec)
     shift; [ "$1" = -i ] && shift; shift
     [ -e "$here/broken" ] && { echo "OCI runtime exec failed: no sh" >&2; exit 126; }
@@ -42,6 +57,11 @@ class FakeDocker:
     def list(self, *lines: str) -> None:
         """What ``docker ps`` prints, whatever it is asked."""
         (self._folder / "ps").write_text("".join(f"{line}\n" for line in lines))
+
+    def calls(self) -> list[str]:
+        """Each ``docker run`` and ``docker rm``."""
+        noted = self._folder / "calls"
+        return noted.read_text().splitlines() if noted.exists() else []
 
     def break_exec(self) -> None:
         (self._folder / "broken").touch()

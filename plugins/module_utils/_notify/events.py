@@ -25,6 +25,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "deploy_failed": ("deploy", BAD),
     "rollback_succeeded": ("rollback", GOOD),
     "rollback_failed": ("rollback", BAD),
+    "migrate_succeeded": ("migrate", GOOD),
+    "migrate_failed": ("migrate", BAD),
     "breach": ("breach", ALARM),
     TEST: (TEST, STARTED),
 }

@@ -56,6 +56,7 @@ _DUMP_VERSION = re.compile(rb"-- Dumped by pg_dump version (\d+(?:\.\d+)*)")
 _STARTED = re.compile(rb"-- Started on (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _OF_TABLES = {"index", "primary key", "unique", "foreign key", "pg_restore_relation_stats"}
 _MOST_BEGINNINGS = 10_000
+_SAMPLE = 2048
 # 20261122_020000, 2026-11-22T02-00-00-945Z and their like
 _TIME_IN_NAME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-]?(\d\d)[-:]?(\d\d)[-:]?(\d\d)?")
 
@@ -169,8 +170,10 @@ class _Judge:
             if isinstance(event, CopyData):
                 if self._block is not None:
                     self._block.checksum = crc32(event.data, self._block.checksum)
-                if self._digest is not None:
+                if self._digest is not None and self._table is not None:
                     self._digest.update(event.data)
+                    self._table.first = self._table.first or event.data[:_SAMPLE]
+                    self._table.last = event.data[-_SAMPLE:]
             elif isinstance(event, CopyEnd):
                 if self._table is not None and self._block is not None:
                     if self._table.rows is not None:

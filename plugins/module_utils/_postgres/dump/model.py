@@ -12,6 +12,9 @@ from ..._errors import PlatformError
 if TYPE_CHECKING:
     from .script import Script
 
+#: By another name, since a table has a number of bytes.
+Raw = bytes
+
 TRUNCATED = "truncated"
 CORRUPT = "corrupt"
 EMPTY = "empty"
@@ -61,12 +64,16 @@ class TableData:
     """The rows that a dump holds for one table; ``rows`` is None when only the server can count them (INSERT style).
 
     :param digest: what all rows together come to, in any order; None when it was not asked for or cannot be known.
+    :param first: with a digest, what the rows begin with.
+    :param last: with a digest, what they end with.
     """
 
     table: str
     rows: int | None = 0
     bytes: int = 0
     digest: int | None = None
+    first: Raw = b""
+    last: Raw = b""
 
 
 @dataclass

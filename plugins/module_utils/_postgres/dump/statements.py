@@ -174,7 +174,7 @@ def _after_comment(text: bytes, start: int) -> int:
     return len(text)
 
 
-class _Cursor:
+class Cursor:
     """Walks over tokens.
 
     :param schema: where names without a schema are.
@@ -236,7 +236,7 @@ def target_table(text: bytes, schema: str = "") -> Name | None:
 
     :param schema: where a name without a schema is.
     """
-    cursor = _Cursor(tokens(text), schema)
+    cursor = Cursor(tokens(text), schema)
     cursor.skip("copy", "insert", "into")
     return cursor.named()
 
@@ -246,7 +246,7 @@ def understand(text: bytes, place: str, catalogue: Catalogue, owners: set[str], 
 
     :param place: where the statement stands, for messages.
     """
-    cursor = _Cursor(tokens(text), catalogue.search_schema)
+    cursor = Cursor(tokens(text), catalogue.search_schema)
     first = cursor.take()
     word = first.value if first is not None and first.kind == "word" else ""
     if word == "insert":
@@ -303,7 +303,7 @@ def _leaves(what: str, place: str) -> DumpRejected:
     )
 
 
-def _set(cursor: _Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
+def _set(cursor: Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
     cursor.skip("local")
     name = cursor.name()
     if name is not None and name.name == "session" and cursor.skip("authorization"):
@@ -326,7 +326,7 @@ def _set(cursor: _Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> 
     return Understood(Phase.SETTING, "set", name)
 
 
-def _reset(cursor: _Cursor, place: str) -> Understood:
+def _reset(cursor: Cursor, place: str) -> Understood:
     if cursor.skip("session") and cursor.skip("authorization") and cursor.token is None:
         return Understood(Phase.IN_ORDER, "become owner")
     raise role_changed(place)
@@ -342,7 +342,7 @@ def role_changed(place: str) -> DumpRejected:
     )
 
 
-def _insert(cursor: _Cursor, text: bytes, place: str, schema: str) -> Understood:
+def _insert(cursor: Cursor, text: bytes, place: str, schema: str) -> Understood:
     if cursor.until("values", "select", "with", "table") != "values":
         raise DumpRejected(RUNS_PROGRAM, "INSERT takes its rows from a query, which pg_dump never writes", place)
     return Understood(Phase.INSERT, "insert", table=target_table(text, schema))
@@ -369,7 +369,7 @@ def _only_known_words(words: bytes) -> bool:
     return _LITERAL_WORDS.fullmatch(words) is not None
 
 
-def _select(cursor: _Cursor, place: str) -> Understood:
+def _select(cursor: Cursor, place: str) -> Understood:
     # pg_dump 18 writes statistics as SELECT * FROM pg_restore_…_stats().
     if cursor.token is not None and cursor.token.value == "*":
         cursor.take()
@@ -397,7 +397,7 @@ def _select(cursor: _Cursor, place: str) -> Understood:
     return Understood(Phase.IN_ORDER, function.name)
 
 
-def _kind(cursor: _Cursor, known: set[str]) -> str:
+def _kind(cursor: Cursor, known: set[str]) -> str:
     """The longest run of words that names a kind of object."""
     words: list[str] = []
     while cursor.token is not None and cursor.token.kind == "word" and len(words) < 3:
@@ -409,7 +409,7 @@ def _kind(cursor: _Cursor, known: set[str]) -> str:
     return " ".join(words)
 
 
-def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
+def _create(cursor: Cursor, text: bytes, place: str, catalogue: Catalogue, roles: set[str]) -> Understood:
     replaces = cursor.skip("or", "replace")
     kind = _kind(cursor, _CREATES)
     if kind not in _CREATES:
@@ -441,7 +441,7 @@ def _create(cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, role
     return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, kind, name)
 
 
-def _note_created(kind: str, name: Name, cursor: _Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> None:
+def _note_created(kind: str, name: Name, cursor: Cursor, place: str, catalogue: Catalogue, roles: set[str]) -> None:
     if kind in ("table", "foreign table"):
         _note_table(name, cursor, place, catalogue)
     elif kind in ("function", "procedure", "aggregate"):
@@ -467,7 +467,7 @@ def _note_created(kind: str, name: Name, cursor: _Cursor, place: str, catalogue:
         catalogue.extensions.add(name.name)
 
 
-def _note_table(table: Name, cursor: _Cursor, place: str, catalogue: Catalogue) -> None:
+def _note_table(table: Name, cursor: Cursor, place: str, catalogue: Catalogue) -> None:
     columns: list[str] = []
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
@@ -484,7 +484,7 @@ def _note_table(table: Name, cursor: _Cursor, place: str, catalogue: Catalogue) 
         catalogue.partitioned.add(str(table))
 
 
-def _elements(cursor: _Cursor) -> Iterator[list[Token]]:
+def _elements(cursor: Cursor) -> Iterator[list[Token]]:
     """The comma-separated elements up to the closing parenthesis."""
     depth = 0
     element: list[Token] = []
@@ -505,7 +505,7 @@ def _elements(cursor: _Cursor) -> Iterator[list[Token]]:
 
 
 def _alter(
-    cursor: _Cursor, text: bytes, place: str, catalogue: Catalogue, owners: set[str], roles: set[str]
+    cursor: Cursor, text: bytes, place: str, catalogue: Catalogue, owners: set[str], roles: set[str]
 ) -> Understood:
     what = cursor.take()
     kind = what.value if what is not None and what.kind == "word" else ""
@@ -546,7 +546,7 @@ def _alter(
     return Understood(Phase.IN_ORDER, f"alter {kind}")
 
 
-def _note_identity(cursor: _Cursor, catalogue: Catalogue) -> None:
+def _note_identity(cursor: Cursor, catalogue: Catalogue) -> None:
     if cursor.until("identity") and cursor.token is not None and cursor.token.value == "(":
         cursor.take()
         cursor.skip("sequence", "name")
@@ -554,7 +554,7 @@ def _note_identity(cursor: _Cursor, catalogue: Catalogue) -> None:
             catalogue.sequences.add(str(name))
 
 
-def _add_constraint(cursor: _Cursor, text: bytes, table: Name, catalogue: Catalogue) -> Understood:
+def _add_constraint(cursor: Cursor, text: bytes, table: Name, catalogue: Catalogue) -> Understood:
     if not cursor.skip("constraint"):
         return Understood(Phase.IN_ORDER, "alter table")
     name = cursor.name()
@@ -576,7 +576,7 @@ def _add_constraint(cursor: _Cursor, text: bytes, table: Name, catalogue: Catalo
     return Understood(Phase.IN_ORDER, kind, full, table)
 
 
-def _default_privileges(cursor: _Cursor, roles: set[str]) -> Understood:
+def _default_privileges(cursor: Cursor, roles: set[str]) -> Understood:
     cursor.skip("privileges")
     if cursor.skip("for"):
         cursor.skip("role", "user")
@@ -586,7 +586,7 @@ def _default_privileges(cursor: _Cursor, roles: set[str]) -> Understood:
     return Understood(Phase.IN_ORDER, "alter default privileges")
 
 
-def _role_list(cursor: _Cursor) -> set[str]:
+def _role_list(cursor: Cursor) -> set[str]:
     found = set()
     while cursor.token is not None and cursor.token.is_name:
         token = cursor.take()
@@ -598,7 +598,7 @@ def _role_list(cursor: _Cursor) -> set[str]:
     return found
 
 
-def _grant(cursor: _Cursor, place: str, roles: set[str]) -> Understood:
+def _grant(cursor: Cursor, place: str, roles: set[str]) -> Understood:
     if not cursor.until("on"):
         raise _leaves("GRANT of a role", place)
     kind = cursor.token.value if cursor.token else ""
@@ -609,7 +609,7 @@ def _grant(cursor: _Cursor, place: str, roles: set[str]) -> Understood:
     return Understood(Phase.IN_ORDER, "grant")
 
 
-def _comment(cursor: _Cursor, place: str) -> Understood:
+def _comment(cursor: Cursor, place: str) -> Understood:
     cursor.skip("on")
     kind = cursor.token.value if cursor.token else ""
     if kind == "database":
@@ -620,7 +620,7 @@ def _comment(cursor: _Cursor, place: str) -> Understood:
     return Understood(Phase.EXTENSION if kind == "extension" else Phase.IN_ORDER, f"comment on {kind}")
 
 
-def _security_label(cursor: _Cursor, place: str) -> Understood:
+def _security_label(cursor: Cursor, place: str) -> Understood:
     cursor.until("on")
     kind = cursor.token.value if cursor.token else ""
     if kind == "database":
@@ -630,7 +630,7 @@ def _security_label(cursor: _Cursor, place: str) -> Understood:
     return Understood(Phase.IN_ORDER, "security label")
 
 
-def _drop(cursor: _Cursor, place: str) -> Understood:
+def _drop(cursor: Cursor, place: str) -> Understood:
     kind = cursor.token.value if cursor.token else ""
     cursor.take()
     if kind == "user" and cursor.skip("mapping"):
