@@ -74,13 +74,19 @@ def _recover_warm(description: Description, disaster: str, say: Say) -> bool:
     # Wrong values are no missing rows: of a database that was just restored, only a person can say it.
     if not _recover(description, say, "-e", "disaster_recovery_force=true"):
         return False
-    cold, warm = _recoveries(description)[-2:]
-    say(_heading("Side by side: from the dump, and from what the drill has kept"))
-    say(f"{'':34}{'cold':>10}{'warm':>10}")
-    for what, of in _FIGURES.items():
-        say(f"{what:34}{of(cold):>8.1f} s{of(warm):>8.1f} s")
-    say("The restore grows with the data, the swap does not; the rest is Dokploy's stop and start of the API.")
+    for line in side_by_side(*_recoveries(description)[-2:]):
+        say(line)
     return True
+
+
+def side_by_side(cold: dict[str, Any], warm: dict[str, Any]) -> list[str]:
+    """Two recoveries as the journal has them."""
+    return [
+        _heading("Side by side: from the dump, and from what the drill has kept"),
+        f"{'':34}{'cold':>10}{'warm':>10}",
+        *(f"{what:34}{of(cold):>8.1f} s{of(warm):>8.1f} s" for what, of in _FIGURES.items()),
+        "The restore grows with the data, the swap does not; the rest is Dokploy's stop and start of the API.",
+    ]
 
 
 def _recoveries(description: Description) -> list[dict[str, Any]]:

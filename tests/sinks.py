@@ -8,6 +8,8 @@ import email.policy
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,6 +46,16 @@ class MailSink:
 
     def url(self, *recipients: str, login: str = "") -> str:
         return f"mailto://{login}{self.address}?from=platform@example.com&to={','.join(recipients)}"
+
+
+@contextmanager
+def mails_of_the_lab() -> Iterator[tuple[list[EmailMessage], str]]:
+    """What people get, and the address that makes every channel of the lab (``lab_channel``) lead there."""
+    sink = MailSink()
+    try:
+        yield sink.mails, sink.url("ops@example.com")
+    finally:
+        sink.close()
 
 
 class SlackSink(ThreadingHTTPServer):

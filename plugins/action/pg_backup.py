@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.vedfinance.platform.plugins.plugin_utils._progress import ProgressAction
 
-_VERBS = {"present": "back up", "fetched": "fetch"}
+_VERBS = {"present": "back up", "fetched": "fetch", "sent": "send"}
 
 
 class ActionModule(ProgressAction):

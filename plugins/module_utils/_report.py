@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ._errors import PlatformError
-from ._http import clip, redact
+from ._journal import names_in, read_entry
 from ._ledger import read_ledger
+from ._redact import clip, redact
 
 INDEX = "index.html"
-_ENTRY = re.compile(r"\d{8}T\d{6}Z_[a-z_]+\.json")
 _PAGE = re.compile(r"[\w.-]+\.html")
 _FILE_MODE, _FOLDER_MODE = 0o640, 0o750
 # Nobody reads more of one message, and a page must open on a phone.
@@ -38,10 +38,10 @@ def read_source(ledger: str, journal: str, databases: Sequence[str], limit: int)
         if counts[drill.database] <= limit:
             told.append(drill.as_dict())
     entries = []
-    for name in _names(journal)[: max(0, limit)]:
+    for name in names_in(journal)[: max(0, limit)]:
         path = os.path.join(journal, name)
         try:
-            entries.append(_entry(path))
+            entries.append(read_entry(path))
         except (OSError, ValueError) as error:
             problems.append(f"{name} is no entry of the journal: {error}")
     return {"drills": _harmless(told), "journal": _harmless(entries), "problems": _harmless(problems)}
@@ -69,26 +69,6 @@ def write_pages(folder: str, pages: Mapping[str, str], *, check: bool) -> list[s
         for name in changed:
             _write(folder, name, pages[name])
     return [os.path.join(folder, name) for name in changed]
-
-
-def _names(journal: str) -> list[str]:
-    try:
-        return sorted((name for name in os.listdir(journal) if _ENTRY.fullmatch(name)), reverse=True)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise PlatformError(
-            f"The journal {journal} cannot be read: {error.strerror}.",
-            "Run with become: true, or give this user the right.",
-        ) from None
-
-
-def _entry(path: str) -> dict[str, t.Any]:
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
-    if not isinstance(found, dict) or not {"run", "kind", "outcome", "began", "ended"} <= found.keys():
-        raise ValueError("it lacks run, kind, outcome, began or ended")
-    return found
 
 
 def _harmless(value: list[t.Any]) -> t.Any:

@@ -55,6 +55,8 @@ options:
       - deploy_failed
       - rollback_succeeded
       - rollback_failed
+      - migrate_succeeded
+      - migrate_failed
       - breach
       - test
   title:
@@ -306,8 +308,8 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import SystemClock
 from ansible_collections.vedfinance.platform.plugins.module_utils._notify.announce import (
     NOTIFY_ARGUMENTS,
     announce,

@@ -36,7 +36,8 @@ attributes:
     support: partial
     details:
       - Each run with O(state=present) makes a dump, as its content and its time are others.
-      - With O(state=fetched), a dump that is here already is not fetched again.
+      - With O(state=fetched), a dump that is here already is not fetched again; with O(state=sent), one that is there
+        already is not sent again.
 options:
   database:
     description: The database.
@@ -48,15 +49,19 @@ options:
       - V(present) makes a dump.
       - V(fetched) brings one back from O(offsite), with its manifest, and compares its checksum with it. No server is
         asked.
+      - V(sent) copies to O(offsite) what is here and not there yet, as after an upload that failed. It makes no dump,
+        and asks no server.
     type: str
-    choices: [present, fetched]
+    choices: [present, fetched, sent]
     default: present
   path:
     description: The folder of the dumps, on the host that runs the module. It must exist.
     type: path
     required: true
   dump:
-    description: The file name of the dump to fetch when O(state=fetched). By default the newest of the database.
+    description:
+      - The file name of the dump to fetch or to send. By default O(state=fetched) takes the newest of the database, and
+        O(state=sent) every one whose manifest knows of no copy elsewhere, the newest first.
     type: str
   name:
     description:
@@ -281,7 +286,7 @@ rows:
   type: int
   sample: 40211
 plan:
-  description: What was decided before anything was written; of O(state=fetched), only the paths and the size.
+  description: What was decided before anything was written; of other states than V(present), only paths and size.
   returned: always
   type: dict
   sample:
@@ -343,6 +348,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.back
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.backup.fetch import fetch
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.backup.naming import DEFAULT
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.backup.offsite import OFFSITE, Remote
+from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.backup.send import send_missing
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.connect import (
     HAS_PSYCOPG,
     PSYCOPG_IMPORT_ERROR,
@@ -397,20 +403,21 @@ def _let_others_go_first(nice: int) -> None:
 def run(params: dict[str, Any], progress: Progress, check: bool) -> Report:
     options = options_of(params)
     _let_others_go_first(options.nice)
-    if params["state"] == "fetched":
-        if options.remote is None:
-            raise PlatformError("Option offsite is missing.", "Name the remote that holds the dumps.")
-        return fetch(
-            options.remote, options.database, options.folder, params["dump"], options.disk_floor, progress, check=check
-        )
-    return back_up(server_of(params), options, Tools(params["client_bin_dir"]), progress, check=check)
+    if params["state"] == "present":
+        return back_up(server_of(params), options, Tools(params["client_bin_dir"]), progress, check=check)
+    if options.remote is None:
+        raise PlatformError("Option offsite is missing.", "Name the remote that holds the dumps.")
+    where = (options.remote, options.database, options.folder, params["dump"])
+    if params["state"] == "sent":
+        return send_missing(*where, progress, check=check)
+    return fetch(*where, options.disk_floor, progress, check=check)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "database": {"type": "str", "required": True, "aliases": ["db"]},
-            "state": {"type": "str", "choices": ["present", "fetched"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "fetched", "sent"], "default": "present"},
             "path": {"type": "path", "required": True},
             "dump": {"type": "str"},
             "name": {"type": "str", "default": DEFAULT},
@@ -434,7 +441,7 @@ def main() -> None:
             "progress_file": {"type": "path"},
             **LOGIN,
         },
-        required_if=[("state", "fetched", ["offsite"])],
+        required_if=[("state", "fetched", ["offsite"]), ("state", "sent", ["offsite"])],
         mutually_exclusive=LOGIN_EXCLUSIVE,
         supports_check_mode=True,
     )

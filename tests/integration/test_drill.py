@@ -174,3 +174,5 @@ def test_a_backup_takes_the_place_of_the_broken_one(nights: Nights) -> None:
     assert nights.backup.metrics["vedfinance_backup_age_seconds"] < 120
     assert nights.backup.metrics["vedfinance_backup_rejected"] == 0
     assert "BACKED UP" in nights.backup.play.text
+    # The role's own retention, which lets nothing go that is not one of its own dumps.
+    assert "dropped    Nothing goes" in nights.backup.play.text or "dropped    0 of" in nights.backup.play.text

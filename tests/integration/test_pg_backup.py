@@ -323,6 +323,49 @@ def test_a_dump_that_cannot_be_sent_counts_here(school: Live, remotes: dict[str,
     assert failed["changed"] is True
 
 
+def test_what_could_not_be_sent_is_sent_later(school: Live, remotes: dict[str, Any]) -> None:
+    offsite, there = {"remote": "disk:pg", **remotes}, school.folder / "there"
+    older, newer = made(school, name="1"), made(school, name="2", format="directory")
+    there.write_text("a file in the way")
+    failed = back_up(school, state="sent", offsite=offsite)
+    assert "rclone copyto failed" in failed["msg"] or "rclone copy" in failed["msg"]
+    there.unlink()
+    planned = back_up(school, state="sent", offsite=offsite, check=True)
+    assert (planned["changed"], there.exists()) == (True, False)
+    # Its manifest does not arrive, so it does not count there, and is sent again.
+    blocking = there / "pg" / "2.dir.manifest.json"
+    blocking.mkdir(parents=True)
+    (blocking / "in the way").touch()
+    assert back_up(school, state="sent", offsite=offsite)["failed"]
+    assert Manifest.read(newer["manifest_path"]).offsite is None
+    shutil.rmtree(blocking)
+    sent = made(school, state="sent", offsite=offsite, login_port=1)
+    assert (sent["changed"], sent["dump"]) == (True, newer["dump"])
+    assert sent["msg"].startswith("2.dir (and 1 older) was sent to disk:pg")
+    for one in (older, newer):
+        copy = there / "pg" / Path(one["dump"]).name
+        assert files.sha256_of(str(copy)) == one["manifest"]["sha256"]
+        assert Manifest.read(manifest_of(str(copy))) == Manifest.read(one["manifest_path"])
+        assert Manifest.read(one["manifest_path"]).offsite is not None
+    again = made(school, state="sent", offsite=offsite)
+    assert (again["changed"], again["dump"]) == (False, None)
+
+
+def test_a_dump_that_has_changed_on_its_disk_is_not_sent(school: Live, remotes: dict[str, Any]) -> None:
+    offsite = {"remote": "disk:", **remotes}
+    rotten = Path(made(school, name="rotten")["dump"])
+    rotten.write_bytes(rotten.read_bytes()[:-1] + b"x")
+    made(school, name="whole")
+    failed = back_up(school, state="sent", offsite=offsite)
+    assert "rotten.dump is not what its manifest says" in failed["msg"]
+    assert sorted(path.name for path in (school.folder / "there").iterdir()) == [
+        "whole.dump",
+        "whole.dump.manifest.json",
+    ]
+    assert back_up(school, state="sent", offsite=offsite, dump="whole.dump")["changed"] is False
+    assert "has no dump other" in back_up(school, state="sent", offsite=offsite, dump="other")["msg"]
+
+
 # -- what goes wrong ---------------------------------------------------------------------------------------------
 
 

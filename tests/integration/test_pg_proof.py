@@ -426,6 +426,39 @@ def test_a_dump_that_was_written_in_the_settings_of_its_database(academy: Academ
     assert proof.holds, proof.failures
 
 
+@pytest.fixture(scope="module")
+def from_afar(academy: Academy) -> Dump:
+    """Written in settings of a database that the server which restores it has never heard of."""
+    afar = academy.copy()
+    settings = {
+        "timezone": "Australia/Lord_Howe", "bytea_output": "escape", "datestyle": "German",
+        "intervalstyle": "sql_standard", "extra_float_digits": "0",
+    }  # fmt: skip
+    for name, value in settings.items():
+        academy.administer(f"ALTER DATABASE {afar} SET {name} TO '{value}'")
+    dump = academy.dump(database=afar)
+    academy.administer(f"ALTER DATABASE {afar} RESET ALL")
+    text = Path(dump.path).read_text(encoding="utf-8")
+    assert "+10:30" in text
+    assert "+11" in text
+    return dump
+
+
+def test_a_dump_that_was_written_in_settings_that_nobody_knows(academy: Academy, from_afar: Dump) -> None:
+    here = academy.copy()
+    academy.administer(f"ALTER DATABASE {here} SET timezone TO 'Asia/Ho_Chi_Minh'")
+    proof = academy.prove(here, from_afar, connect=lambda: academy.session(here), jobs=3)
+    assert proof.holds, proof.failures
+
+
+def test_a_moment_that_was_changed_is_found_whatever_the_settings(academy: Academy, from_afar: Dump) -> None:
+    script = "UPDATE users SET seen = seen + interval '1 microsecond' WHERE id = 30; UPDATE users SET seen = seen"
+    check = named(academy.prove(academy.copy(script), from_afar), "content")
+    assert check.result == "failed"
+    assert check.detail.startswith("the rows of table public.users are not those of the dump (timestamps were read in")
+    assert "Australia/L" in check.detail
+
+
 def test_a_table_of_an_extension_has_rows_that_no_dump_holds(academy: Academy, dump: Dump) -> None:
     script = "INSERT INTO keys VALUES (6); ALTER EXTENSION plpgsql ADD TABLE keys"
     proof = academy.prove(academy.copy(script, login=academy.server.superuser), dump)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nightly work as timers or as cron entries: a second run changes nothing, another choice takes the first away."""
+"""The nightly work as timers, as cron entries or in Dokploy: a second run changes nothing, another choice takes the
+first away."""
 
 from __future__ import annotations
 
@@ -8,37 +9,58 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.dokploy.model import FILE_NAME
 from tests.conftest import ROOT
 from tests.recovery import recap_of
+from tests.unit.lab.dokploy_world import World
 
 pytestmark = pytest.mark.slow
 
-# One host after the other meets the same folder; its name says how.
-HOSTS = {"systemd": "systemd", "systemd-again": "systemd", "cron": "cron", "none": "none"}
+# One host after the other meets the same folder and the same Dokploy; its name says how.
+HOSTS = {
+    "systemd": "systemd",
+    "systemd-again": "systemd",
+    "cron": "cron",
+    "dokploy-planned": "dokploy",
+    "dokploy": "dokploy",
+    "dokploy-again": "dokploy",
+    "none": "none",
+}
+SERVER = "vps-of-dokploy"
 UNITS = ("vedfinance-backup.service", "vedfinance-backup.timer", "vedfinance-drill.service", "vedfinance-drill.timer")
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("schedule")
+    with World(folder / "dokploy") as world:
+        yield play_in(folder, world)
+
+
+def play_in(folder: Path, world: World) -> dict[str, Any]:
     for name in ("units", "seen", "bin", "tmp"):
         (folder / name).mkdir()
     # Ansible's module for cron only asks whether there is one.
     crontab = folder / "bin" / "crontab"
     crontab.write_text("#!/bin/sh\n")
     crontab.chmod(0o755)
-    copy = ["cp", "-R", f"{folder}/units", f"{folder}/seen/{{{{ inventory_hostname }}}}"]
+    seen = f"{folder}/seen/{{{{ inventory_hostname }}}}"
+    copy = ["sh", "-c", f"cp -R {folder}/units {seen} && cp {world.state}/{FILE_NAME} {seen}.json"]
     play = {
         "hosts": "all",
         "gather_facts": False,
         "serial": 1,
         "tasks": [
-            {"ansible.builtin.import_role": {"name": "vedfinance.platform.schedule"}},
+            {
+                "ansible.builtin.import_role": {"name": "vedfinance.platform.schedule"},
+                "check_mode": "{{ 'planned' in inventory_hostname }}",
+            },
             {"ansible.builtin.command": {"argv": copy}, "changed_when": False},
         ],
     }
@@ -54,6 +76,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "schedule_project_dir": "/",
         "schedule_limit": "vps",
         "schedule_arguments": ["--vault-password-file=/root/a b%c"],
+        "schedule_timezone": "Asia/Ho_Chi_Minh",
+        "platform_dokploy_url": world.double.url,
+        "platform_dokploy_api_key": world.seeded.api_key,
+        # Without it, Dokploy is not even asked.
+        "platform_dokploy_server_id": f"{{{{ '{SERVER}' if schedule_by in ['dokploy', 'none'] else '' }}}}",
     }
     hosts = {name: {"schedule_by": by} for name, by in HOSTS.items()}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
@@ -71,15 +98,37 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_the_same_choice_again_changes_nothing(played: dict[str, Any]) -> None:
     changed = {host: counters["changed"] for host, counters in played["recap"].items()}
-    assert changed["systemd-again"] == 0
-    assert all(changed[host] > 0 for host in ("systemd", "cron", "none"))
+    assert {host for host, count in changed.items() if count == 0} == {"systemd-again", "dokploy-again"}
 
 
 def test_another_choice_takes_the_first_away(played: dict[str, Any]) -> None:
     seen = {host: sorted(path.name for path in (played["seen"] / host).iterdir()) for host in HOSTS}
     assert seen["systemd"] == seen["systemd-again"] == sorted(UNITS)
     assert seen["cron"] == ["cron"]
-    assert seen["none"] == []
+    assert seen["dokploy-planned"] == ["cron"]
+    assert seen["dokploy"] == seen["none"] == []
+    assert {host: len(schedules_after(played, host)) for host in HOSTS} == {
+        **dict.fromkeys(HOSTS, 0), **dict.fromkeys(("dokploy", "dokploy-again"), 2),
+    }  # fmt: skip
+
+
+def schedules_after(played: dict[str, Any], host: str) -> list[dict[str, Any]]:
+    stored = json.loads((played["seen"] / f"{host}.json").read_text())
+    return list(stored["schedules"].values())
+
+
+def test_dokploy_starts_the_plays_on_its_server(played: dict[str, Any]) -> None:
+    backup, drill = schedules_after(played, "dokploy")
+    assert [(one["name"], one["cronExpression"]) for one in (backup, drill)] == [
+        ("vedfinance-backup", "0 2 * * *"), ("vedfinance-drill", "30 3 * * *"),
+    ]  # fmt: skip
+    assert (drill["scheduleType"], drill["serverId"], drill["enabled"]) == ("server", SERVER, True)
+    assert drill["timezone"] == "Asia/Ho_Chi_Minh"
+    assert drill["script"] == (
+        "cd / && /bin/true --inventory=inventory/production --limit=vps --connection=local"
+        " '--vault-password-file=/root/a b%c' vedfinance.platform.verify_backup"
+    )
+    assert schedules_after(played, "dokploy-again") == [backup, drill]
 
 
 def test_cron_starts_the_plays_at_night(played: dict[str, Any]) -> None:
@@ -96,7 +145,7 @@ def test_cron_starts_the_plays_at_night(played: dict[str, Any]) -> None:
 def test_the_units_say_what_is_meant(played: dict[str, Any]) -> None:
     folder: Path = played["seen"] / "systemd"
     timer, service = (folder / "vedfinance-drill.timer").read_text(), (folder / "vedfinance-drill.service").read_text()
-    assert "OnCalendar=*-*-* 03:30:00\n" in timer
+    assert "OnCalendar=*-*-* 03:30:00 Asia/Ho_Chi_Minh\n" in timer
     assert "Persistent=true" in timer
     assert "'--vault-password-file=/root/a b%%c' vedfinance.platform.verify_backup\n" in service
     assert "Nice=10\n" in service

@@ -392,10 +392,8 @@ class _Backup:
         report, path = self._report, str(self._report.dump)
         with report.phase("offsite"):
             self._progress.begin("offsite", 0)
-            sent = manifest.with_offsite(remote.send(path, manifest.dump))
-            sent.write(manifest_of(path))
-            report.manifest = sent.as_dict()
-            remote.send_manifest(path, sent.dump)
+            sent = remote.deliver(path, manifest)
+        report.manifest = sent.as_dict()
         return sent
 
 

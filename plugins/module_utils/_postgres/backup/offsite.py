@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from ..._errors import PlatformError
-from ..._http import clip, redact_text
+from ..._redact import clip, redact_text
 from .command import clean_environment, program
 from .files import MANIFEST, hashes_of
 from .manifest import Manifest, ManifestError, Offsite, manifest_of
@@ -70,21 +70,27 @@ class Remote:
     def path_of(self, name: str) -> str:
         return self.remote + name if self.remote.endswith((":", "/")) else f"{self.remote}/{name}"
 
-    def send(self, path: str, name: str) -> Offsite:
-        """Copy a dump there, and compare what has arrived.
+    def deliver(self, path: str, manifest: Manifest) -> Manifest:
+        """Copy a dump there, and its manifest last: over there, too, a dump counts when that is there.
 
         :raises PlatformError: unless every file there has the checksum of the one here.
         """
+        sent = manifest.with_offsite(self._send(path, manifest.dump))
+        with tempfile.TemporaryDirectory(prefix="pg-backup-") as folder:
+            aside = manifest_of(os.path.join(folder, sent.dump))
+            sent.write(aside)
+            self._run("copyto", "--", aside, self.path_of(sent.dump + MANIFEST))
+            self._compare(aside, sent.dump + MANIFEST)
+        # Here it says so when all is there, so that whatever failed before is sent again.
+        sent.write(manifest_of(path))
+        return sent
+
+    def _send(self, path: str, name: str) -> Offsite:
         limit = [f"--bwlimit={self.bandwidth}B"] if self.bandwidth else []
         self._run("copyto", *limit, "--", path, self.path_of(name))
         checked_by = self._compare(path, name)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return Offsite(self.remote, name, now, checked_by)
-
-    def send_manifest(self, dump: str, name: str) -> None:
-        """Last of all: over there, too, a dump counts when its manifest is there."""
-        self._run("copyto", "--", manifest_of(dump), self.path_of(name + MANIFEST))
-        self._compare(manifest_of(dump), name + MANIFEST)
 
     def manifests(self, wanted: str | None = None) -> list[Manifest]:
         """What is there, by the manifests; one that cannot be believed is passed over, unless it is the wanted one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 from ..connect import ServerError, Session
 from ..content import RowsDigest
@@ -19,6 +19,7 @@ from ..dump.script import Rows, Step
 from ..dump.statements import tokens
 from .promised import promises
 from .tables import Connect, Table, in_parallel, stored_tables
+from .written import HOUSE_STYLE, LEFT_OPEN, Settings, ways_told
 
 _COPY = re.compile(
     rb"""copy\s+(?P<table>(?:"(?:[^"]|"")*"|[^\s("])+)\s*(?:\((?P<columns>.*)\))?\s+from\s+stdin\s*$""",
@@ -33,12 +34,8 @@ _PINNED = {
     "datestyle": "ISO", "intervalstyle": "postgres", "extra_float_digits": "3", "search_path": "",
     "statement_timeout": "0",
 }  # fmt: skip
-# What pg_dump does not set, so that data are written as the settings of the database or of the role had it.
-_UNPINNED = {"timezone", "bytea_output", "lc_monetary"}
 _FLOATS = {"real", "double", "float4", "float8", "point", "line", "lseg", "box", "path", "polygon", "circle"}
 _FIRST_WITH_SHORT_FLOATS = 12
-
-Settings = Mapping[str, str]
 
 
 def obstacles(dump: Dump) -> list[str]:
@@ -79,10 +76,9 @@ class _Comparison:
         self._dump = dump
         self._statements = {name: next(iter(statements)) for name, statements in _blocks(dump).items()}
         self._tables = {str(table): table for table in stored_tables(session, dump.data)}
-        self._ways = _ways_to_write(session)
-        if all(_QUOTED.match(statement) for statement in self._statements.values()):
-            # By pg_dump --quote-all-identifiers, names that are data (regclass) are quoted as well.
-            self._ways = [*({**way, "quote_all_identifiers": "on"} for way in self._ways), *self._ways]
+        self._all_quoted = all(_QUOTED.match(statement) for statement in self._statements.values())
+        self._ways = self._with_quotes(_ways_to_write(session))
+        self._told: list[Settings] | None = None
         self._guard = threading.Lock()
         self._problems: dict[str, str] = {}
 
@@ -103,17 +99,35 @@ class _Comparison:
         if expected is None or name not in self._statements:
             raise ServerError(f"The rows of table {name} in the dump have no digest.")
         statement = _copy_out(self._statements[name], partitioned=table.partitioned)
-        for way in list(self._ways):
+        zones = set()
+        for way in self._candidates(session):
             if self._digest(session, table, statement, way) == expected:
                 with self._guard:
                     # The next table was written in the same way.
-                    self._ways.remove(way)
-                    self._ways.insert(0, way)
+                    self._ways = [way, *(other for other in self._ways if other != way)]
                 return
-        zones = sorted({way["timezone"] for way in self._ways if "timezone" in way})
+            zones |= {way["timezone"]} if "timezone" in way else set()
         self._problems[name] = f"the rows of table {name} are not those of the dump" + (
-            f" (timestamps were read in the server's time zone and in {', '.join(zones)})" if zones else ""
+            f" (timestamps were read in the server's time zone and in {', '.join(sorted(zones))})" if zones else ""
         )
+
+    def _candidates(self, session: Session) -> Iterator[Settings]:
+        """The settings that the server knows of; and those that the dump tells, which take a while to find."""
+        known = list(self._ways)
+        yield from known
+        with self._guard:
+            if self._told is None:
+                columns = {
+                    name: found.group("columns") or b""
+                    for name, statement in self._statements.items()
+                    if (found := _COPY.match(statement))
+                }
+                self._told = self._with_quotes(ways_told(session, self._dump, columns))
+        yield from (way for way in self._told if way not in known)
+
+    def _with_quotes(self, ways: list[Settings]) -> list[Settings]:
+        """By pg_dump --quote-all-identifiers, names that are data (regclass) are quoted as well."""
+        return [*({**way, "quote_all_identifiers": "on"} for way in ways), *ways] if self._all_quoted else ways
 
     def _digest(self, session: Session, table: Table, statement: bytes, way: Settings) -> int:
         digest = RowsDigest()
@@ -148,8 +162,8 @@ def _ways_to_write(session: Session) -> list[Settings]:
     ways: list[Settings] = [{}]
     for (settings,) in session.rows("SELECT DISTINCT setconfig FROM pg_db_role_setting ORDER BY 1"):
         pairs = (entry.partition("=") for entry in settings)
-        ways.append({name.lower(): value for name, _equals, value in pairs if name.lower() in _UNPINNED})
-    ways.append({"timezone": "UTC"})
+        ways.append({name.lower(): value for name, _equals, value in pairs if name.lower() in LEFT_OPEN})
+    ways.append(HOUSE_STYLE)
     return [way for at, way in enumerate(ways) if way not in ways[:at]]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.backup.retention import (
     Held,
@@ -16,6 +17,8 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._postgres.back
 )
 from hypothesis import given, settings
 from hypothesis import strategies as some
+
+from tests.conftest import ROOT
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
@@ -41,6 +44,14 @@ def test_grandfather_father_son() -> None:
     policy = Policy(keep_last=2, keep_daily=4, keep_weekly=3, keep_monthly=3, keep_yearly=2)
     # The 22nd is a Sunday; the newest of a week, a month and a year is kept.
     assert kept(plan(nights, policy, NOW, UTC)) == [0, 1, 2, 3, 7, 14, 22, 53, 326]
+
+
+def test_what_the_role_keeps_unless_told_otherwise() -> None:
+    defaults = yaml.safe_load((ROOT / "roles" / "backup" / "defaults" / "main.yml").read_text())
+    nights = [night(days, **PROVED) for days in range(800)]
+    days = kept(plan(nights, Policy(**defaults["backup_retention"]), NOW, UTC))
+    # Two weeks of nights, then Sundays, then the ends of months; a good one is never more than a month from another.
+    assert days == [*range(14), 14, 21, 22, 28, 35, 42, 49, 53, 83, 114, 145, 175, 206, 236, 267, 295, 326]
 
 
 def test_days_are_those_of_the_zone() -> None:
