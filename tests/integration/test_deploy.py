@@ -11,7 +11,8 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lab.dokploy.server import Double
 from lab.platform import HEALTH_PATH, VERSION_PATH
 from lab.postgres import free_port
 from tests.recovery import RECOVER, Journey, Play, PlayedLab, quiet_lab, under_way, wait_until
+from tests.sinks import mails_of_the_lab
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +116,8 @@ class Seen:
     #: What the lock said while the play ran, when somebody looked.
     lock: str = ""
     files: str = field(default="", repr=False)
+    #: What people were told.
+    mails: list[EmailMessage] = field(default_factory=list)
 
     def untouched(self) -> Play:
         assert self.after == self.before
@@ -142,6 +146,11 @@ def _seen(lab: DeployLab, play: Play, before: dict[str, Any], lock: str = "") ->
 def _played(playbook: str, arguments: tuple[str, ...], lab: DeployLab, _folder: Path, **given: Any) -> Seen:
     before = lab.fingerprint()
     return _seen(lab, lab.play(playbook, *_options(given), *arguments), before)
+
+
+def _told(playbook: str, arguments: tuple[str, ...], lab: DeployLab, folder: Path, **given: Any) -> Seen:
+    with mails_of_the_lab() as (mails, channel):
+        return replace(_played(playbook, arguments, lab, folder, lab_channel=channel, **given), mails=mails)
 
 
 def _over_a_dead_owner(lab: DeployLab, _folder: Path) -> Seen:
@@ -265,13 +274,13 @@ LIVES: tuple[dict[str, Journey], ...] = (
         "check": partial(_played, DEPLOY, CHECK, deploy_image=GOOD, deploy_version="1.5.0"),
         "good": _over_a_dead_owner,
         "second run": partial(_played, DEPLOY, (), deploy_image=GOOD, deploy_version="1.5.0"),
-        "crashing": partial(_played, DEPLOY, (LOUD,), deploy_image=CRASHING, deploy_version="1.6.0"),
+        "crashing": partial(_told, DEPLOY, (LOUD,), deploy_image=CRASHING, deploy_version="1.6.0"),
     },
     {
         "locked": _locked,
         "stopped": _stopped,
         "sick": partial(_played, DEPLOY, (LOUD,), deploy_image=SICK, deploy_version="1.7.0"),
-        "rollback": partial(_played, ROLLBACK, (LOUD,), rollback_to=UNRECORDED),
+        "rollback": partial(_told, ROLLBACK, (LOUD,), rollback_to=UNRECORDED),
     },
 )
 GIT_LIFE: dict[str, Journey] = {"pushed": _pushed}
@@ -435,6 +444,26 @@ def test_a_push_that_dokploy_did_not_hear_of_is_deployed(seen: tuple[Pushed, Pus
 
 
 # -- rolling back --------------------------------------------------------------------------------------------------
+
+
+@journey("crashing")
+def test_who_must_act_hears_that_a_deployment_failed(seen: Seen) -> None:
+    # Who takes everything, who asked for deployments, and the frontend.
+    failed = [mail for mail in seen.mails if str(mail["Subject"]).startswith("DEPLOYMENT FAILED")]
+    assert len(failed) == 3
+    # Whatever was told before is in the same thread.
+    assert len({str(mail["References"]) for mail in seen.mails}) == 1
+    text = " ".join(failed[0].get_content().split())
+    for told in ("does not serve", "who owns this Backend Lead (dev_api), then System Admin"):
+        assert told in text
+    assert SECRET not in text
+
+
+@journey("rollback")
+def test_who_must_act_hears_of_a_rollback(seen: Seen) -> None:
+    assert len(seen.mails) == 3
+    assert str(seen.mails[0]["Subject"]).startswith("ROLLED BACK")
+    assert "A version that served before serves again." in seen.mails[0].get_content()
 
 
 @journey("rollback")

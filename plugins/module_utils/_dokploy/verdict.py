@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import Clock
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.client import (
     DokployClient,
     NotDokploy,
@@ -47,15 +48,8 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.tasks
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._health import Expectation, values_at
-from ansible_collections.vedfinance.platform.plugins.module_utils._http import (
-    Clock,
-    Request,
-    Transport,
-    TransportError,
-    clip,
-    redact_text,
-    shown_url,
-)
+from ansible_collections.vedfinance.platform.plugins.module_utils._http import Request, Transport, TransportError
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact_text, shown_url
 
 POLL_SECONDS = 1.0
 #: Docker has the new service a moment before Dokploy notes the end of the build.
@@ -347,9 +341,11 @@ class Judge:
             self._still_ended = frozenset(task.name for task in failed)
             self._ended.update({task.id: task.error or task.since for task in failed})
             self._restarts += sum(_restarted(self._last.get(task.id), task) for task in tasks)
-        elif self._before.ids is not None:
+        else:
+            # Where nobody looked in time, what came and ended since then is enough to see that nothing stays.
+            known = self._first if self._before.ids is None else self._before.ids
             for task in tasks:
-                if task.id not in self._before.ids and not task.wanted:
+                if task.id not in known and not task.wanted:
                     self._note_end(task)
         self._last = {task.id: task for task in tasks}
 

@@ -112,6 +112,15 @@ def test_an_unknown_number_of_replicas_is_whatever_is_wanted() -> None:
     assert findings([picture(task("a"), task("b", "starting"))], Wanted(None)) is None
 
 
+def test_a_crash_loop_that_began_before_anybody_looked_is_seen_as_one() -> None:
+    """A push had been built before the first look, and each try ends soon after it began."""
+    gone = [crashed(f"t{number}") for number in range(12)]
+    looks = [picture(task(f"t{number}"), *gone[:number]) for number in range(2, 12)]
+    finding = findings(looks, Wanted(1, word=word()), Before(None), told=DOWN)
+    assert not finding.serving
+    assert "5 tasks of the new version ended (task: non-zero exit (1))" in finding.reason
+
+
 # -- what swarm takes back ---------------------------------------------------------------------------------------
 
 
