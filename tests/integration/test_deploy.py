@@ -451,6 +451,7 @@ def test_who_must_act_hears_that_a_deployment_failed(seen: Seen) -> None:
     # Who takes everything, who asked for deployments, and the frontend.
     failed = [mail for mail in seen.mails if str(mail["Subject"]).startswith("DEPLOYMENT FAILED")]
     assert len(failed) == 3
+    assert [str(mail["Subject"]).startswith("DEPLOYMENT STARTED") for mail in seen.mails] == [True] * 2 + [False] * 3
     # Whatever was told before is in the same thread.
     assert len({str(mail["References"]) for mail in seen.mails}) == 1
     text = " ".join(failed[0].get_content().split())
