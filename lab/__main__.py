@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 
 from lab import disasters, releases
 from lab.demo import DISASTERS, demo
-from lab.platform import LabError, Wanted, default_state, down, opened, status, up
+from lab.git import GitError
+from lab.platform import LabError, Wanted, default_state, down, link_prisma, opened, up
 from lab.postgres import WHEEL_FOLDERS, ServerError
 from lab.processes import ProcessError
+from lab.status import status
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -52,6 +54,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--behaviour", choices=tuple(releases.TAGS), default="ok", help="what is wrong with it (default: %(default)s)"
     )
     published.add_argument("--webhook", action="store_true", help="let Dokploy deploy it by itself, as after a push")
+    _add_commit(_command(commands, "commit", "commit to the lab's checkout, a good change or a bad one"))
+    _command(commands, "prisma", "install the real Prisma CLI in the lab's checkout, with npm")
     story = _command(commands, "demo", "up, a disaster, the real playbook and its recovery, down")
     story.add_argument("--disaster", choices=DISASTERS, default=DISASTERS[0], help="default: %(default)s")
     story.add_argument("--warm", action="store_true", help="once more after a drill, and both beside each other")
@@ -73,7 +77,26 @@ def _add_state(parser: argparse.ArgumentParser, default: Path | str) -> None:
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_up_options(parser)
-    parser.add_argument("--only", choices=("postgres",), help="only the database and its dumps")
+    add = parser.add_argument
+    add("--only", choices=("postgres",), help="only the database and its dumps")
+    add(
+        "--source",
+        choices=("git", "image"),
+        default="git",
+        help="what Dokploy makes the API from: a push to the lab's origin, or the tag of an image (default: git)",
+    )
+    add("--prisma", action="store_true", help="with the real Prisma CLI, as `lab prisma` installs it later")
+
+
+def _add_commit(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--version", help="of the API, such as 1.5.0 (default: the last number of the present one and 1)")
+    add("--behaviour", choices=releases.BUILT, default="ok", help="what is wrong with the API (default: %(default)s)")
+    add("--frontend", choices=releases.FRONTENDS, default="ok", help="how Pages builds it (default: %(default)s)")
+    add("--migration", type=Path, metavar="FILE.sql", help="a migration that the commit brings")
+    add("--migration-name", metavar="NAME", help="such as add_badges (default: the name of the file)")
+    add("--message", help="the whole message (default: one by the platform's rule)")
+    add("--push", action="store_true", help="and push it, of which Dokploy and Pages are told")
 
 
 def _add_up_options(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     state: Path = options.state.resolve()
     try:
         return _run(options, state)
-    except (LabError, ServerError, ProcessError) as error:
+    except (LabError, ServerError, ProcessError, GitError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
@@ -128,6 +151,19 @@ def _run(options: argparse.Namespace, state: Path) -> int:
     elif options.command == "release":
         for line in releases.release(opened(state), options.version, options.behaviour, options.webhook):
             _say(line)
+    elif options.command == "prisma":
+        _say(link_prisma(Path(releases.repository_of(opened(state))["checkout"])))
+    elif options.command == "commit":
+        change = releases.Change(
+            version=options.version,
+            behaviour=options.behaviour,
+            frontend=options.frontend,
+            migration=options.migration,
+            migration_name=options.migration_name,
+            message=options.message,
+        )
+        for line in releases.commit(opened(state), change, push=options.push):
+            _say(line)
     else:
         how = {"how": options.how} if options.disaster == disasters.BAD_RELEASE else {}
         for line in disasters.ALL[options.disaster](opened(state), **how):
@@ -144,6 +180,8 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         rate_limit=options.rate_limit,
         tempo=options.tempo,
         only_postgres=getattr(options, "only", None) == "postgres",
+        source=getattr(options, "source", "image"),
+        prisma=getattr(options, "prisma", False),
     )
 
 
@@ -165,6 +203,16 @@ def _table_lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"API         {api['url']}  {answer}"
     if dokploy := report.get("dokploy"):
         yield f"Dokploy     {dokploy['url']}"
+    if repository := report.get("git"):
+        answer = repository.get("error") or f"{repository['commit'][:12]} {repository['subject']}" + "".join(
+            f", {count} {what}"
+            for what, count in (("to push", repository["to_push"]), ("changed", repository["changed_files"]))
+            if count
+        )
+        yield f"git         {repository['checkout']}  {answer}"
+    if pages := report.get("pages"):
+        answer = pages.get("error") or f"{pages['project']} serves {(pages['serves'] or 'nothing')[:12]}"
+        yield f"Pages       {pages['url']}  {answer}"
     for dump in report.get("dumps", []):
         link = f" -> {dump['link_to']}" if dump["link_to"] else ""
         yield f"  {dump['modified']}  {dump['bytes']:>10}  {dump['name']}{link}"

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from lab import client
 from lab.platform import Description, LabError, server_of
-from lab.releases import ask_dokploy, dokploy_of, image_of
+from lab.releases import Change, ask_dokploy, commit, dokploy_of, image_of
 
 BAD_RELEASE = "bad-release"
 BAD_VERSION = "1.5.0"
@@ -72,12 +72,18 @@ def corrupt(description: Description) -> Iterator[str]:
 
 def bad_release(description: Description, how: str = "crash") -> Iterator[str]:
     """a broken version is deployed through Dokploy"""
-    application, image = dokploy_of(description)["application_id"], image_of(BAD_VERSION, how)
     yield f"before: {_version(description)}"
     known = {row["deploymentId"] for row in _deployments(description)}
-    ask_dokploy(description, "application.update", {"applicationId": application, "dockerImage": image})
-    ask_dokploy(description, "application.deploy", {"applicationId": application, "title": f"release {BAD_VERSION}"})
-    yield f"deployment of {image}: {_wait_for_new_deployment(description, known)}"
+    if dokploy_of(description)["source"] == "git":
+        behaviour = "fail-integrity" if how == "fail" else how
+        yield from commit(description, Change(version=BAD_VERSION, behaviour=behaviour), push=True)
+        name = "the commit"
+    else:
+        name = image_of(BAD_VERSION, how)
+        application = {"applicationId": description["dokploy"]["application_id"]}
+        ask_dokploy(description, "application.update", {**application, "dockerImage": name})
+        ask_dokploy(description, "application.deploy", {**application, "title": f"release {BAD_VERSION}"})
+    yield f"deployment of {name}: {_wait_for_new_deployment(description, known)}"
     if how == "fail":
         _wait_until_served_alone(description, BAD_VERSION)
     yield f"after: {_version(description)}"

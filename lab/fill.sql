@@ -43,7 +43,7 @@ UPDATE accounts SET "balanceCents" = booked.total FROM (SELECT "accountId", sum(
 INSERT INTO savings_goals("userId",label,"targetCents","dueOn") SELECT pg_temp.cuid('u',1+floor(random()*:users)::bigint), pg_temp.words(i,3), 100+(random()*1e6)::bigint, :'end'::date + (i%700)::int FROM pg_temp.fresh(100000, :from, :to) i;
 INSERT INTO notifications("userId",payload,"readAt","createdAt") SELECT pg_temp.cuid('u',1+floor(random()*:users)::bigint), jsonb_build_object('kind','nudge','text',pg_temp.words(i%5000,8),'n',i),
   CASE WHEN i%3=0 THEN :'end'::timestamp END, pg_temp.moment(i, 250000, :from, :to, :'begin', :'end') FROM pg_temp.fresh(250000, :from, :to) i;
-INSERT INTO sessions SELECT pg_temp.cuid('s',i), pg_temp.cuid('u',1+floor(random()*:users)::bigint), decode(md5(i::text)||md5((i+5)::text),'hex'),
+INSERT INTO sessions(id,"userId","tokenHash","expiresAt") SELECT pg_temp.cuid('s',i), pg_temp.cuid('u',1+floor(random()*:users)::bigint), decode(md5(i::text)||md5((i+5)::text),'hex'),
   pg_temp.moment(i, 150000, :from, :to, :'begin', :'end') + interval '30 days' FROM pg_temp.fresh(150000, :from, :to) i;
 INSERT INTO behavior_logs("userId","sessionId",event,metadata,note,"createdAt")
  SELECT CASE WHEN i%50>0 THEN pg_temp.cuid('u',1+floor(random()*:users)::bigint) END, CASE WHEN i%10>2 THEN pg_temp.cuid('s',1+floor(random()*:sessions)::bigint) END,
