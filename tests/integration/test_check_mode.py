@@ -23,14 +23,14 @@ NO_PLAYBOOK_OF_ITS_OWN = "has_hosts"
 # What each of them must say, in this lab: a commit with a migration is not pushed yet.
 PLANNED = {
     "backup": "PLAN  backup of vedfinance on lab",
-    "contacts": "owns API and database integrity",
-    "deploy": "would run     tests",
+    "contacts": "Backend Lead: API and database integrity",
+    "deploy": "PLAN  deployment of vedfinance/production/api on lab",
     "disaster_recovery": "PLAN  recovery",
-    "jsonb_check": "conform",
+    "jsonb_check": "passed          public.users.preferences",
     "migrate": "_add_badges",
     "preflight": "PLAN  gates of",
     "releases": "RELEASES  of lab, newest first",
-    "report": "This was a dry run",
+    "report": "This was a dry run: no page was written.",
     "schedule": "vedfinance-drill",
     "undo_recovery": "Nothing to undo: no database of before a restore of vedfinance is kept.",
     "verify_backup": "PLAN  drill",
