@@ -39,8 +39,14 @@ PLAY_SECONDS = 600.0
 # A recovery waits for nothing that is not there; a test needs no three looks at a distance, and no page each time.
 BRISK = (
     "-e",
-    '{"disaster_recovery_health_consecutive": 1, "disaster_recovery_stable_for": 1, "disaster_recovery_report": false,'
-    ' "disaster_recovery_jsonb_schemas": []}',
+    json.dumps(
+        {
+            "disaster_recovery_health_consecutive": 1,
+            "disaster_recovery_stable_for": 1,
+            "disaster_recovery_report": False,
+            "disaster_recovery_jsonb_schemas": [],
+        }
+    ),
 )
 
 Reading = tuple[int, ...]

@@ -8,17 +8,15 @@ A file that nobody writes any more keeps its ages as they were; so each age has 
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import typing as t
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from ._errors import PlatformError
 from ._ledger import Drill, failures_in_a_row, missed, moment, newest_proof
 from ._postgres.dump.report import in_time
+from ._whole_file import write_whole
 
 PREFIX = "vedfinance_"
 # Readable for the exporter, which runs as a user of its own.
@@ -116,27 +114,13 @@ def text_of(values: Mapping[str, float], labels: Mapping[str, str]) -> str:
 
 def write_text(path: str, text: str) -> None:
     """Aside and renamed: the exporter must never read half a file, and reads no name without .prom."""
-    folder = os.path.dirname(path)
-    aside = None
     try:
-        os.makedirs(folder, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".partial-", dir=folder)
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), _MODE)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        aside = None
+        write_whole(path, text, _MODE)
     except OSError as error:
         raise PlatformError(
             f"The metrics could not be written to {path}: {error.strerror}.",
             "Name a folder that this user may write to, the one of node_exporter's --collector.textfile.directory.",
         ) from None
-    finally:
-        if aside is not None:
-            with suppress(OSError):
-                os.unlink(aside)
 
 
 def _age(since: datetime | None, now: datetime) -> float:

@@ -7,15 +7,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import typing as t
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from ._errors import PlatformError
 from ._journal import names_in, read_entry
 from ._ledger import read_ledger
 from ._redact import clip, redact
+from ._whole_file import write_whole
 
 INDEX = "index.html"
 _PAGE = re.compile(r"[\w.-]+\.html")
@@ -92,21 +91,10 @@ def _content(path: str) -> str | None:
 
 
 def _write(folder: str, name: str, text: str) -> None:
-    aside = None
     try:
-        os.makedirs(folder, mode=_FOLDER_MODE, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".partial-", dir=folder)
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), _FILE_MODE)
-        os.replace(aside, os.path.join(folder, name))
-        aside = None
+        write_whole(os.path.join(folder, name), text, _FILE_MODE, _FOLDER_MODE)
     except OSError as error:
         raise _unwritable(folder, error) from None
-    finally:
-        if aside is not None:
-            with suppress(OSError):
-                os.unlink(aside)
 
 
 def _unwritable(folder: str, error: OSError) -> PlatformError:
