@@ -470,6 +470,7 @@ def test_the_journal_tells_what_was_done_and_how_long_it_took(seen: Recovered) -
         table: rows for table, (rows, _digest) in seen.dumped.items() if table != "course_stats"
     }
     assert {check["result"] for check in entry["proof"]} == {"passed"}
+    assert {column["outcome"] for column in entry["documents"]} == {"passed"}
     assert f"{entry['run']}_disaster_recovery.json" in seen.play.text
     clock = entry["clock"]
     assert entry["began"] == clock["began"] < clock["planned"] < clock["stopped"] < clock["restored"] < clock["healthy"]
