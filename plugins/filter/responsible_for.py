@@ -109,7 +109,9 @@ def _contact(row: Mapping[str, t.Any]) -> Contact:
 
 
 def _strings(value: t.Any) -> tuple[str, ...]:
-    return tuple(map(str, [value] if isinstance(value, str) else value or ()))
+    if not value:
+        return ()
+    return tuple(map(str, value if isinstance(value, (list, tuple)) else [value]))
 
 
 def _shown(contact: Contact, row: Mapping[str, t.Any]) -> dict[str, t.Any]:

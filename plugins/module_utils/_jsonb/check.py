@@ -343,13 +343,20 @@ def _outcome(judged: Judged, options: Options) -> tuple[str, int, str]:
     if not tally.invalid:
         reason = f"a sample of {tally.checked} document(s); the others were not looked at" if part else ""
         return SAMPLE_PASSED if part else PASSED, 0, reason
-    former = options.baseline.get((wanted.table, wanted.column))
-    if former is None:
+    return beside(options.baseline.get((wanted.table, wanted.column)), tally, part)
+
+
+def beside(former: Mapping[str, Any] | None, tally: Tally, part: str) -> tuple[str, int, str]:
+    """The same for documents that do not conform, beside what a former run has found."""
+    if former is None or former.get("outcome") == COULD_NOT_CHECK:
         return FAILED, tally.new, f"{tally.invalid} of {tally.checked} document(s) {part}do not conform"
     if former.get("offenders_digest") == _figures(tally, 0.0)["offenders_digest"]:
         return NO_WORSE, 0, f"the same {tally.invalid} document(s) as before do not conform"
     if not tally.new:
         return NO_WORSE, 0, f"{tally.invalid} document(s) that did not conform before still do not"
+    if former.get("sampled"):
+        reason = f"{tally.new} document(s) {part}do not conform that the former result does not name"
+        return FAILED, tally.new, f"{reason}; that was a sample, so that they may have been there before"
     untold = int(former.get("invalid", 0)) - len(former.get("offenders", ()))
     doubt = f"; the former result does not name {untold} of its own, which may be among them" if untold > 0 else ""
     return FAILED, tally.new, f"{tally.new} document(s) {part}do not conform that did before{doubt}"

@@ -16,7 +16,7 @@ Accepts = Callable[[Any], bool]
 #: Words that judge nothing. ``format`` is among them: by the standard it is a remark, unless a validator is told else.
 _REMARKS = frozenset(
     (
-        *("$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated", "readOnly"),
+        *("$id", "$comment", "title", "description", "default", "examples", "deprecated", "readOnly"),
         *("writeOnly", "format", "contentEncoding", "contentMediaType", "$defs", "definitions"),
     )
 )
@@ -54,9 +54,12 @@ _TYPES: dict[str, Accepts] = {
 
 def quick(schema: Any) -> Accepts | None:
     """A function for a schema of a draft to which 1.0 is an integer; None when there is none."""
+    if isinstance(schema, Mapping):
+        # Further inside, it makes a part one of another draft.
+        schema = {word: said for word, said in schema.items() if word != "$schema"}
     try:
         return _accepts(schema)
-    except Unknown:
+    except (Unknown, re.error):
         return None
 
 

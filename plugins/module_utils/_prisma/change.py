@@ -7,8 +7,10 @@ additive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from .._postgres.dump.statements import Cursor, Name, Token
 
@@ -22,7 +24,7 @@ _CREATABLE = {
     "operator", "publication", "event",
 }  # fmt: skip
 _MODIFIERS = ("or", "replace", "global", "local", "temporary", "temp", "unlogged", "recursive", "unique", "constraint")
-_CHANGES_OLD_WRITES = ("trigger", "policy", "rule", "event")
+_CHANGES_OLD_WRITES = ("trigger", "policy", "rule", "event", "publication")
 _HARMLESS = {
     "set", "reset", "begin", "start", "commit", "end", "comment", "grant", "analyze", "vacuum", "reindex", "refresh",
     "cluster", "lock", "show",
@@ -30,6 +32,14 @@ _HARMLESS = {
 _SERIALS = ("serial", "bigserial", "smallserial", "serial4", "serial8", "serial2")
 _TABLE_ELEMENTS = ("constraint", "primary", "unique", "check", "foreign", "exclude", "like")
 _QUIET_ALTERS = ("validate", "set", "cluster", "replica", "reset")
+_QUIET_COLUMN_SETTINGS = ("storage", "statistics", "compression")
+# What these set decides which objects the names of later statements mean, or how those are read.
+_CHANGES_MEANING = ("search_path", "schema", "role", "authorization", "standard_conforming_strings")
+_BEHIND_DEFAULT = ("not", "null", "check", "references", "unique", "primary", "constraint", "collate")
+_IN_EXPRESSIONS = ("and", "or", "not", "is", "null", "in", "between", "like", "any", "array", "true", "false")
+# As Prisma and most people call an index that forbids nothing.
+_PLAIN_INDEX = re.compile(r"(?:^|_)(?:idx|index|ix)(?:_|$)")
+_UNIQUE_INDEX = re.compile(r"(?:^|_)(?:key|pkey|uniq|unique|uq|uk)(?:_|$)")
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,16 @@ class Act:
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is made: its name and the word of its type."""
+    """A column that is made: its name and the word of its type.
+
+    :param maybe_old: whether it may have been there before.
+    :param may_repeat: whether rows that leave it out may get the same value, other than NULL.
+    """
 
     name: str
     type: Token | None
+    maybe_old: bool = False
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,10 @@ def change_of(items: Sequence[Token], schema: str) -> Change:
     change = Change(verb)
     if verb in _HARMLESS:
         change.concurrently = verb in ("reindex", "refresh") and any(each.says("concurrently") for each in items)
-        change.act(verb, True, "changes nothing that code reads or writes")
+        if verb == "set" and any(each.value.lower() in _CHANGES_MEANING for each in items[1:4]):
+            change.act(verb, False, "nobody can say what the statements behind it mean")
+        else:
+            change.act(verb, True, "changes nothing that code reads or writes")
     else:
         change.act(verb, False, "nobody can say what it does without running it")
     return change
@@ -118,7 +137,8 @@ def _create(cursor: Cursor) -> Change:
         kind = f"{kind} {cursor.token.value}" if cursor.token is not None else kind
         cursor.take()
     change = Change(f"create {kind}", concurrently=cursor.skip("concurrently"))
-    change.tolerant = cursor.skip("if", "not", "exists")
+    # One that only this session sees may have the name of another.
+    change.tolerant = cursor.skip("if", "not", "exists") or bool(words & {"temporary", "temp"})
     if kind == INDEX:
         _create_index(cursor, change, "unique" in words)
     elif kind not in _CREATABLE:
@@ -187,14 +207,14 @@ def _create_index(cursor: Cursor, change: Change, unique: bool) -> None:
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
         elements = [tuple(element) for element in _comma_separated(cursor)]
-    predicate: tuple[Token, ...] = ()
-    if cursor.until("where"):
-        predicate = tuple(_rest(cursor))
+    rest = list(_rest(cursor))
+    where = next((at for at, token in enumerate(rest) if token.says("where")), len(rest))
+    predicate = tuple(rest[where + 1 :])
     change.index = IndexParts(change.table, tuple(elements), predicate, method)
     if unique:
         columns = [element[0].value for element in elements if len(element) == 1]
         # An expression is never new as a whole.
-        about = columns if len(columns) == len(elements) else ()
+        about = columns if len(columns) == len(elements) and not _has(rest, "nulls", "not") else ()
         change.act("create unique index", False, "the older code may write what is not unique", about)
     else:
         change.act(change.kind, True, "an index changes no result")
@@ -214,7 +234,7 @@ def _alter(cursor: Cursor) -> Change:
         _alter_table(cursor, change)
     elif kind == TYPE:
         _alter_type(cursor, change)
-    elif kind == INDEX or (kind == SEQUENCE and cursor.name() and not _says_next(cursor, "rename", "set")):
+    elif kind == INDEX or (kind == SEQUENCE and cursor.name() and _says_next(cursor, "owned")):
         change.act(change.kind, True, "code names no index, and a sequence goes on")
     else:
         change.act(change.kind, False, "it changes what the older code may use")
@@ -280,22 +300,67 @@ def _add(cursor: Cursor, action: Sequence[Token], change: Change) -> None:
         if cursor.skip("constraint"):
             cursor.name()
         kind = cursor.token.value if cursor.token is not None else "?"
-        columns = _columns_of_constraint(cursor) if kind in ("unique", "foreign", "primary") else ()
+        about_columns = kind in ("unique", "foreign", "primary") and not _has(action, "nulls", "not")
+        columns = _columns_of_constraint(cursor) if about_columns else ()
         named = {"foreign": "foreign key", "primary": "primary key"}.get(kind, kind)
         change.act(f"add {named} constraint", False, "the older code may write what it forbids", columns)
         return
-    cursor.skip("column", "if", "not", "exists")
+    cursor.skip("column")
+    tolerant = cursor.skip("if", "not", "exists")
     name = cursor.name()
     if name is None:
         change.act("alter table add", False, "it cannot be read")
         return
-    change.columns.append(Column(name.name, cursor.token))
-    required = _has(action, "not", "null") or _has(action, "primary", "key")
-    filled = any(each.says("default", "generated", "identity", *_SERIALS) for each in action)
+    of_type, rest = cursor.token, list(_rest(cursor))
+    default = _default_of(rest)
+    generated = any(each.says("generated") for each in rest)
+    computed = generated and not any(each.says("identity") for each in rest)
+    may_repeat = computed or (bool(default) and not _calls(default))
+    change.columns.append(Column(name.name, of_type, tolerant, may_repeat))
+    required = _has(rest, "not", "null") or _has(rest, "primary", "key")
+    filled = default or generated or (rest and rest[0].says(*_SERIALS))
+    unique = any(each.says("unique", "primary") for each in rest)
     if required and not filled:
         change.act("add required column", False, "the older code inserts rows without it, and has no default")
+    elif unique and (may_repeat or _has(rest, "nulls", "not")):
+        change.act("add unique column", False, "the older code leaves it out, and rows may get the same value")
+    elif _checks_others(rest, name.name):
+        change.act("add checked column", False, "the older code may write what its CHECK forbids")
     else:
         change.act("add column", True, "the older code does not read it, and may leave it out")
+
+
+def _default_of(items: Sequence[Token]) -> list[Token]:
+    """The expression behind DEFAULT; nothing for NULL. ON DELETE SET DEFAULT has none."""
+    for before, (at, token) in zip([None, *items], enumerate(items)):
+        if token.says("default") and not (before is not None and before.says("set")):
+            return list(takewhile(lambda each: not each.says(*_BEHIND_DEFAULT), items[at + 1 :]))
+    return []
+
+
+def _calls(items: Sequence[Token]) -> bool:
+    return any(True for _function in _called(items))
+
+
+def _called(items: Sequence[Token]) -> Iterator[int]:
+    """Where the names of functions stand."""
+    for at, (one, two) in enumerate(zip(items, items[1:])):
+        # A cast to a type with a length calls nothing.
+        if one.is_name and two.value == "(" and not (at and items[at - 1].value == ":"):
+            yield at
+
+
+def _checks_others(items: Sequence[Token], column: str) -> bool:
+    """Whether a CHECK asks for anything but the column itself."""
+    for at, token in enumerate(items):
+        if token.says("check"):
+            inside = next(_comma_separated(Cursor(iter(items[at + 2 :]))), [])
+            functions = set(_called(inside))
+            for place, one in enumerate(inside):
+                known = one.value == column or one.says(*_IN_EXPRESSIONS) or place in functions
+                if one.is_name and not known and not (place and inside[place - 1].value == ":"):
+                    return True
+    return False
 
 
 def _columns_of_constraint(cursor: Cursor) -> tuple[str, ...]:
@@ -307,7 +372,7 @@ def _columns_of_constraint(cursor: Cursor) -> tuple[str, ...]:
 
 def _drop_part(cursor: Cursor, change: Change) -> None:
     if cursor.skip("constraint"):
-        change.act("drop constraint", True, "the older code keeps to it by itself")
+        change.act("drop constraint", False, "the older code may upsert by it, or rely on what it forbids or deletes")
         return
     cursor.skip("column", "if", "exists")
     name = cursor.name()
@@ -325,11 +390,16 @@ def _alter_column(cursor: Cursor, change: Change) -> None:
         if cursor.skip("not"):
             change.act("set not null", False, "the older code may leave it empty", columns)
         elif cursor.skip("default"):
+            if _says_next(cursor, "null"):
+                change.act("drop default", False, "the older code may leave it out", columns)
+                return
             change.act("set default", True, "the older code may leave it out, as before")
         elif cursor.skip("data") or _says_next(cursor, TYPE):
             change.act("alter column type", False, "the older code reads and writes the old type", columns)
-        else:
+        elif _says_next(cursor, *_QUIET_COLUMN_SETTINGS) or (cursor.token is not None and cursor.token.value == "("):
             change.act("alter column", True, "changes only how it is stored")
+        else:
+            change.act("alter column", False, "it changes what the older code reads or writes", columns)
     elif cursor.skip("drop"):
         if cursor.skip("not"):
             change.act(
@@ -377,14 +447,18 @@ def _drop(cursor: Cursor) -> Change:
         change.drops.append((plain, name))
         if not change.tolerant and plain in (TABLE, TYPE):
             change.needs.append((plain, name))
-        if plain == INDEX:
+        if plain == INDEX and _PLAIN_INDEX.search(name.name) and not _UNIQUE_INDEX.search(name.name):
             change.act(change.kind, True, "an index changes no result")
+        elif plain == INDEX:
+            change.act(change.kind, False, "by its name it may be a unique one, by which the older code upserts")
         else:
             table = name if plain == TABLE else None
             change.acts.append(Act(change.kind, False, "the older code may use it", table))
         if cursor.token is None or cursor.token.value != ",":
             break
         cursor.take()
+    if not change.drops:
+        change.act(change.kind, False, "the older code may use it")
     return change
 
 
@@ -410,7 +484,11 @@ def _update(cursor: Cursor) -> Change:
     if cursor.until("set"):
         for assignment in _comma_separated(cursor):
             columns.append(assignment[0].value)
-            if _says_outside(assignment, "from", "where"):
+            # The value may be … IS DISTINCT FROM …
+            plain = [
+                two for one, two in zip(assignment, assignment[1:]) if not (two.says("from") and one.says("distinct"))
+            ]
+            if _says_outside(plain, "from", "where"):
                 break
     change.act("update", False, "it changes rows that the older code reads", columns)
     return change
@@ -430,7 +508,10 @@ def _emptied(cursor: Cursor, kind: str) -> Change:
     change = Change(kind, table=cursor.named())
     if change.table is not None:
         change.needs.append((TABLE, change.table))
-    change.act(kind, False, "rows are gone, and no code brings them back")
+    if kind == "truncate" and any(each.value in (",", "cascade") for each in _rest(cursor)):
+        change.acts.append(Act(kind, False, "rows of several tables are gone, and no code brings them back"))
+    else:
+        change.act(kind, False, "rows are gone, and no code brings them back")
     return change
 
 
@@ -467,7 +548,7 @@ def _comma_separated(cursor: Cursor) -> Iterator[list[Token]]:
                     yield element
                 element = []
                 continue
-            depth += {"(": 1, ")": -1}.get(token.value, 0)
+            depth += {"(": 1, ")": -1, "[": 1, "]": -1}.get(token.value, 0)
         element.append(token)
     if element:
         yield element

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._postgres.dump.statements import Name
-from .change import TABLE, Act, Change, change_of
+from .change import FUNCTION, TABLE, Act, Change, change_of
 from .files import Folder, Migration
 from .script import Part, Unreadable, parts_of
 from .table import History
 
 # The older code leaves a new column out, and so cannot live with one that demands something.
 _DEMANDS = ("add required column", "set not null", "drop default", "add primary key constraint")
+_UNIQUE = ("create unique index", "add unique constraint")
+# These reach from a new table to one that may be old.
+_REACHES_OTHERS = ("alter table attach", "alter table inherit")
+_OVERLOADED = (FUNCTION, "aggregate", "operator")
+_CHANGES_ROWS = ("insert", "update", "delete")
 
 
 @dataclass
@@ -23,17 +28,33 @@ class Made:
 
     objects: set[tuple[str, Name]] = field(default_factory=set)
     columns: set[tuple[Name, str]] = field(default_factory=set)
+    #: Of these, the ones that may have the same value in several rows of code that leaves them out.
+    may_repeat: set[tuple[Name, str]] = field(default_factory=set)
+    #: Through these, rows of old tables are changed.
+    views: set[Name] = field(default_factory=set)
 
     def note(self, change: Change) -> None:
         if not change.tolerant:
-            self.objects.update(change.creates)
+            # What was renamed is as old as it was. And another function may have the same name: arguments are not read.
+            if all(drop in self.objects for drop in change.drops):
+                self.objects.update(made for made in change.creates if made[0] not in _OVERLOADED)
+            if change.kind == "create view":
+                self.views.update(name for _kind, name in change.creates)
             if change.table is not None:
-                self.columns.update((change.table, column.name) for column in change.columns)
+                for column in change.columns:
+                    if not column.maybe_old:
+                        self.columns.add((change.table, column.name))
+                    if column.may_repeat:
+                        self.may_repeat.add((change.table, column.name))
 
     def covers(self, act: Act, change: Change) -> bool:
         """Whether the act is only about what is new."""
+        if act.kind in _REACHES_OTHERS or (act.kind in _CHANGES_ROWS and act.table in self.views):
+            return False
         if act.table is not None and (TABLE, act.table) in self.objects:
             return True
+        if act.kind in _UNIQUE and all((act.table, column) in self.may_repeat for column in act.columns):
+            return False
         if act.table is not None and act.columns and act.kind not in _DEMANDS:
             return all((act.table, column) in self.columns for column in act.columns)
         return bool(change.drops) and act.kind.startswith("drop") and all(drop in self.objects for drop in change.drops)

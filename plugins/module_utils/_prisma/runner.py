@@ -136,11 +136,36 @@ def _escaped(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: re.sub(r"([\\\s])", r"\\\1", value) for name, value in settings.items() if value}
 
 
+def target_of(url: str) -> dict[str, str]:
+    """The database and the schema that an address names.
+
+    :raises ValueError: for what is no address.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.path:
+        # A slash in the password has ended the host: what looks like the database holds the rest of the password.
+        raise ValueError
+    return {
+        "database": unquote(parts.path.lstrip("/")),
+        "schema": dict(parse_qsl(parts.query)).get("schema", "public"),
+    }
+
+
 def secrets_in(variables: Mapping[str, str]) -> list[str]:
-    """What of an environment must not be shown: passwords, and every value that is long enough to be a secret."""
+    """What of an environment must not be shown: passwords, and every value that is long enough to be a secret.
+
+    The longest come first, so that no end of one is left behind a shorter one.
+    """
     long = [value for value in variables.values() if len(value) >= _LONG]
-    passwords = [urlsplit(value).password or "" for value in long if "://" in value]
-    return [each for each in (*long, *passwords, *map(unquote, passwords)) if each]
+    passwords = [_password_in(value) for value in long if "://" in value]
+    return sorted({each for each in (*long, *passwords, *map(unquote, passwords)) if each}, key=len, reverse=True)
+
+
+def _password_in(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""  # no address, such as a pattern of origins
 
 
 def variables_in(path: str) -> dict[str, str]:

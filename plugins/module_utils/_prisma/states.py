@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from .._clock import Clock
 from .._duration import seconds_in
@@ -17,7 +16,7 @@ from .compare import compare
 from .deploy import Wish, deploy
 from .files import Folder, folder_of, read_folder
 from .lint import ERROR, WARNING, Limits, lint
-from .runner import PREFIX, LocalCli, OneOff, Run, Runner, run_program, url_of, variables_in, with_settings
+from .runner import PREFIX, LocalCli, OneOff, Run, Runner, run_program, target_of, url_of, variables_in, with_settings
 from .squawk import PASSED_OVER, Linter, Squawk
 from .status import Status, status_of
 from .table import read_history
@@ -286,13 +285,12 @@ def _owner(session: Session) -> str:
 def _refuse_another(url: str, variable: str, params: Mapping[str, Any]) -> None:
     """What Prisma would migrate must be what is looked at here."""
     try:
-        parts = urlsplit(url)
-        asked = {
-            "database": unquote(parts.path.lstrip("/")),
-            "schema": parse_qs(parts.query).get("schema", ["public"])[0],
-        }
+        asked = target_of(url)
     except ValueError:
-        raise PlatformError(f"{variable} is no address.", "Write it as Prisma's documentation has it.") from None
+        raise PlatformError(
+            f"{variable} is no address.",
+            "Write it as Prisma's documentation has it, with what is special in the password percent-encoded.",
+        ) from None
     for option, value in asked.items():
         if value != params[option]:
             raise PlatformError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 
 from ..._errors import PlatformError
 from ..._progress import Progress
@@ -27,12 +26,13 @@ def send_missing(
     with report.kept_on_failure():
         require_folder(folder)
         remote.require()
-        missing = _missing(database, folder, wanted)
+        missing = _missing(database, folder, wanted, report)
         size = in_units(sum(manifest.bytes for manifest in missing))
         report.plan = {"estimated_bytes": sum(manifest.bytes for manifest in missing), "offsite": remote.remote}
         report.diff = {"before": "", "after": "".join(f"{remote.path_of(one.dump)}\n" for one in missing)}
         if not missing:
-            report.msg = f"Every dump of {database} in {folder} has been sent elsewhere."
+            known = " whose manifest can be believed" if report.notes else ""
+            report.msg = f"Every dump of {database} in {folder}{known} has been sent elsewhere."
         elif check:
             report.changed = True
             report.msg = f"Would send {_named(missing)} to {remote.remote}, {size}."
@@ -45,30 +45,42 @@ def send_missing(
     return report
 
 
-def _missing(database: str, folder: str, wanted: str | None) -> list[Manifest]:
-    if wanted is not None and not is_plain_name(wanted):
-        raise PlatformError(f"Option dump is {wanted!r}.", "Write the file name of one dump.")
-    if wanted is not None and not os.path.lexists(manifest_of(os.path.join(folder, wanted))):
+def _missing(database: str, folder: str, wanted: str | None, report: Report) -> list[Manifest]:
+    counted = [_wanted(database, folder, wanted)] if wanted is not None else _counted(database, folder, report)
+    missing = [manifest for manifest in counted if manifest.offsite is None]
+    return sorted(missing, key=lambda manifest: (manifest.began_at, manifest.dump), reverse=True)
+
+
+def _wanted(database: str, folder: str, dump: str) -> Manifest:
+    if not is_plain_name(dump):
+        raise PlatformError(f"Option dump is {dump!r}.", "Write the file name of one dump.")
+    path = os.path.join(folder, dump)
+    if not os.path.lexists(path) or not os.path.lexists(manifest_of(path)):
         raise PlatformError(
-            f"The folder {folder} has no dump {wanted} with a manifest.",
+            f"The folder {folder} has no dump {dump} with a manifest.",
             "Check path and dump; without one, none counts.",
         )
-    found = [
-        manifest
-        for manifest in _manifests(folder)
-        if manifest.database == database
-        and manifest.offsite is None
-        and wanted in (None, manifest.dump)
-        and os.path.exists(os.path.join(folder, manifest.dump))
-    ]
-    return sorted(found, key=lambda manifest: (manifest.began_at, manifest.dump), reverse=True)
+    manifest = Manifest.read(manifest_of(path))
+    if manifest.database != database:
+        raise PlatformError(f"{path} is a dump of {manifest.database}, not of {database}.", "Check database and dump.")
+    return manifest
 
 
-def _manifests(folder: str) -> Iterator[Manifest]:
-    for entry in os.scandir(folder):
-        if entry.name.endswith(files.MANIFEST) and not entry.name.startswith("."):
-            with suppress(ManifestError):
-                yield Manifest.read(entry.path)
+def _counted(database: str, folder: str, report: Report) -> Iterator[Manifest]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if not entry.name.endswith(files.MANIFEST) or entry.name.startswith("."):
+            continue
+        try:
+            manifest = Manifest.read(entry.path)
+        except ManifestError as error:
+            report.note(f"{error.msg} Whether its dump has been sent is not known.")
+            continue
+        if manifest.database != database:
+            continue
+        if os.path.exists(os.path.join(folder, manifest.dump)):
+            yield manifest
+        elif manifest.offsite is None:
+            report.note(f"{manifest.dump} has a manifest and is not there; it was sent nowhere.")
 
 
 def _send(remote: Remote, manifest: Manifest, folder: str, report: Report, progress: Progress) -> None:

@@ -47,6 +47,12 @@ def test_who_asked_for_the_event_owns_it() -> None:
     ]
 
 
+def test_what_is_no_list_hides_no_failure() -> None:
+    assert texts([{"role": "Admin", "events": 5, "channels": True}, LEAD], "deploy_failed") == [
+        "Backend Lead (dev_api), then System Admin"
+    ]
+
+
 def test_what_nobody_asked_for_is_owned_by_who_takes_everything() -> None:
     (owner,) = responsible_for([ADMIN, LEAD], "backup_failed")
     assert owner["text"] == "System Admin (ops, ops_mail), then Backend Lead"

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.vedfinance.platform.plugins.module_utils._jsonb.check import beside
 from ansible_collections.vedfinance.platform.plugins.module_utils._jsonb.column import Sample
 from ansible_collections.vedfinance.platform.plugins.module_utils._jsonb.judge import Judge, Tally, judge_all
 from ansible_collections.vedfinance.platform.plugins.module_utils._jsonb.quick import quick
@@ -96,6 +97,12 @@ def test_items_are_those_after_the_first() -> None:
     assert not accepts(["a", "b"])
 
 
+def test_a_part_of_another_draft_is_judged_by_it() -> None:
+    schema = Schema({"items": {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer"}})
+    assert schema.complaint([1]) is None
+    assert schema.complaint([1.0]) is not None
+
+
 def test_most_schemas_have_a_quick_way() -> None:
     assert Schema(PREFERENCES).is_quick
     assert Schema({"$schema": "http://json-schema.org/draft-07/schema#", **PREFERENCES}).is_quick
@@ -180,6 +187,22 @@ def test_offenders_that_are_known_are_not_named_again() -> None:
     assert (tally.invalid, tally.new, [one["id"] for one in tally.offenders]) == (2, 1, ["u2"])
     assert tally.digest == judged("[]\tu2\n[]\tu1\n").digest
     assert tally.digest != judged("[]\tu3\n[]\tu1\n").digest
+
+
+@pytest.mark.parametrize(
+    ("former", "outcome", "said", "unsaid"),
+    [
+        ({"outcome": "failed", "invalid": 1, "offenders": [{"id": "2"}]}, "failed", "that did before", "sample"),
+        ({"outcome": "could_not_check"}, "failed", "1 of 3 document(s) do not conform", "before"),
+        ({"outcome": "sample_passed", "sampled": True}, "failed", "may have been there before", "that did before"),
+        ({"outcome": "failed", "offenders_digest": "1:0000000000000007"}, "no_worse", "same 1", "that did before"),
+    ],
+)
+def test_no_more_is_said_of_before_than_was_seen(former: Any, outcome: str, said: str, unsaid: str) -> None:
+    found, _new, reason = beside(former, Tally(rows=3, checked=3, invalid=1, new=1, digest=7), "")
+    assert found == outcome
+    assert said in reason
+    assert unsaid not in reason
 
 
 @pytest.mark.parametrize("is_text_json", [False, True])

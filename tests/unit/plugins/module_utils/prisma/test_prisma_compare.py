@@ -37,12 +37,19 @@ def acts_of(*scripts: str) -> list[tuple[str, bool]]:
         ("ALTER TABLE lesson ADD COLUMN number bigserial NOT NULL", "add column"),
         ("ALTER TABLE lesson ADD COLUMN n int GENERATED ALWAYS AS (1) STORED", "add column"),
         ('ALTER TABLE "Lesson" ALTER COLUMN "title" SET DEFAULT \'x\'', "set default"),
-        ('ALTER TABLE "Lesson" DROP CONSTRAINT "c"', "drop constraint"),
+        (
+            "ALTER TABLE lesson ADD COLUMN age int NOT NULL DEFAULT 1 CHECK (age > 0 AND char_length(age::text) < 4)",
+            "add column",
+        ),
+        ("ALTER TABLE lesson ADD COLUMN code uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE", "add column"),
+        ("ALTER TABLE lesson ADD COLUMN tags text[] DEFAULT ARRAY['a', 'b']::text[]", "add column"),
+        ("ALTER TABLE lesson ALTER COLUMN title SET STORAGE EXTERNAL", "alter column"),
+        ('ALTER SEQUENCE "s" OWNED BY "Lesson"."id"', "alter sequence"),
         ('ALTER TABLE "Lesson" VALIDATE CONSTRAINT "c"', "alter table validate"),
         ('ALTER TABLE "Lesson" RENAME CONSTRAINT "a" TO "b"', "rename constraint"),
         ('ALTER INDEX "a" RENAME TO "b"', "alter index"),
         ("ALTER TYPE \"Mood\" ADD VALUE 'FAIR'", "add enum value"),
-        ('DROP INDEX "i"', "drop index"),
+        ('DROP INDEX "Lesson_title_idx"', "drop index"),
         ("INSERT INTO lesson VALUES (1) ON CONFLICT DO NOTHING", "insert"),
         ("COMMENT ON TABLE lesson IS 'DROP TABLE lesson;'", "comment"),
         ("SELECT 1", "select"),
@@ -69,6 +76,24 @@ def test_old_code_lives_with(statement: str, kind: str) -> None:
         ('ALTER TABLE "Lesson" ALTER COLUMN "title" DROP NOT NULL', "drop not null"),
         ('ALTER TABLE "Lesson" ALTER COLUMN "title" DROP DEFAULT', "drop default"),
         ('ALTER TABLE "Lesson" ADD COLUMN "note" TEXT NOT NULL', "add required column"),
+        ("ALTER TABLE lesson ADD COLUMN serial text NOT NULL", "add required column"),
+        ("ALTER TABLE lesson ADD COLUMN note text NOT NULL DEFAULT NULL", "add required column"),
+        ("ALTER TABLE lesson ADD by int NOT NULL REFERENCES u (id) ON DELETE SET DEFAULT", "add required column"),
+        ("ALTER TABLE lesson ADD COLUMN a int CHECK (price > 0)", "add checked column"),
+        ("ALTER TABLE lesson ADD COLUMN a text NOT NULL DEFAULT '' UNIQUE CHECK (a <> 'x')", "add unique column"),
+        ("ALTER TABLE lesson ADD COLUMN a text UNIQUE NULLS NOT DISTINCT", "add unique column"),
+        ("ALTER TABLE lesson ALTER title SET DEFAULT NULL", "drop default"),
+        ("ALTER TABLE lesson ALTER id SET GENERATED ALWAYS", "alter column"),
+        ("ALTER TABLE lesson ALTER slug SET EXPRESSION AS (lower(title))", "alter column"),
+        ('ALTER TABLE "Lesson" DROP CONSTRAINT "Lesson_title_key"', "drop constraint"),
+        ("ALTER SEQUENCE s RESTART WITH 1", "alter sequence"),
+        ("ALTER SEQUENCE s OWNER TO other", "alter sequence"),
+        ('DROP INDEX "Lesson_title_key"', "drop index"),
+        ("DROP INDEX idx_lesson_title_unique", "drop index"),
+        ("DROP OPERATOR === (int, int)", "drop operator"),
+        ("DROP CAST (text AS int)", "drop cast"),
+        ("SET search_path TO other", "set"),
+        ("CREATE PUBLICATION p FOR ALL TABLES", "create publication"),
         ('ALTER TABLE "Lesson" ADD CONSTRAINT "c" CHECK (id > 0)', "add check constraint"),
         ('ALTER TABLE "Lesson" ADD CONSTRAINT "c" UNIQUE ("title")', "add unique constraint"),
         ('ALTER TABLE "Lesson" ADD FOREIGN KEY ("a") REFERENCES "B" ("id")', "add foreign key constraint"),
@@ -135,6 +160,7 @@ def test_but_it_may_demand_nothing_of_an_old_table(demand: str, kind: str) -> No
         "UPDATE lesson SET slug = title, title = 'x'",
         "UPDATE lesson SET slug = (SELECT a FROM b), title = 'x'",
         "UPDATE lesson SET (slug, title) = ('a', 'b')",
+        "UPDATE lesson SET slug = a IS DISTINCT FROM b, title = 'x'",
     ],
 )
 def test_an_update_that_touches_an_old_column_too(update: str) -> None:
@@ -143,6 +169,47 @@ def test_an_update_that_touches_an_old_column_too(update: str) -> None:
 
 def test_a_table_that_may_have_been_there_is_not_new() -> None:
     assert acts_of("CREATE TABLE IF NOT EXISTS a (id int); DROP TABLE a")[1] == ("drop table", False)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE a ADD COLUMN IF NOT EXISTS b text; ALTER TABLE a DROP COLUMN b",
+        "ALTER TABLE a ADD COLUMN IF NOT EXISTS b text; UPDATE a SET b = ''",
+        "CREATE TEMP TABLE a (id int); TRUNCATE public.a",
+        "CREATE FUNCTION f(a text, b int) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; DROP FUNCTION f(text)",
+        "CREATE TABLE b (id int); TRUNCATE b, a",
+        "CREATE TABLE b (id int); TRUNCATE b CASCADE",
+        "CREATE VIEW b AS SELECT * FROM a; DELETE FROM b",
+        "CREATE TABLE b (id int); ALTER TABLE b ATTACH PARTITION a DEFAULT",
+    ],
+)
+def test_what_reaches_beyond_the_new(script: str) -> None:
+    (_made, is_new), (_kind, additive) = acts_of(script)
+    assert is_new
+    assert not additive
+
+
+def test_what_was_renamed_is_as_old_as_it_was() -> None:
+    assert acts_of("ALTER TABLE a RENAME TO b", "DROP TABLE b") == [("rename table", False), ("drop table", False)]
+    made = acts_of("CREATE TABLE a (id int)", "ALTER TABLE a RENAME TO b", "DROP TABLE b")
+    assert [additive for _kind, additive in made] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "index", "additive"),
+    [
+        ("text", "(b)", True),
+        ("uuid DEFAULT gen_random_uuid()", "(b)", True),
+        ("text NOT NULL DEFAULT ''", "(b)", False),
+        ("numeric DEFAULT 0::numeric(8, 2) REFERENCES c (id)", "(b)", False),
+        ("text GENERATED ALWAYS AS (lower(title)) STORED", "(b)", False),
+        ("text", "(b) NULLS NOT DISTINCT", False),
+    ],
+)
+def test_rows_of_older_code_in_a_unique_index_on_a_new_column(column: str, index: str, additive: bool) -> None:
+    script = f"ALTER TABLE a ADD COLUMN b {column}; CREATE UNIQUE INDEX u ON a {index} WHERE b IS NOT NULL"
+    assert acts_of(script) == [("add column", True), ("create unique index", additive)]
 
 
 def test_comments_and_strings_are_no_statements() -> None:
