@@ -18,6 +18,7 @@ OUR_FAULT = re.compile(r"npm (?:error|ERR!) code (EINTEGRITY|EUSAGE|ETARGET|EJSO
 CHOSEN = re.compile(r"^npm_config_|_proxy$|^node_extra_ca_certs$")
 PINS = ("package.json", "package-lock.json")
 OLDEST_NODE = 18
+LONGEST = 300
 
 
 class NotInstalled(Exception):
@@ -61,7 +62,7 @@ def _install(files: Sequence[Path], folder: Path, options: Sequence[str]) -> Non
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=LONGEST,
         )
         if OUR_FAULT.search(done.stderr):
             raise RuntimeError(done.stderr)
@@ -72,5 +73,7 @@ def _install(files: Sequence[Path], folder: Path, options: Sequence[str]) -> Non
         with contextlib.suppress(OSError):
             partial.rename(folder)
         assert folder.exists()
+    except subprocess.TimeoutExpired:
+        raise NotInstalled(f"npm was not done within {LONGEST} s") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 MASK = "***"
+# A shorter value hides nothing, and would be masked everywhere.
+_SHORTEST_SECRET = 6
 
 _SECRET_WORD = (
     r"(?:secret|passw|pwd|token|api[-_]?key|access[-_]?key|private[-_]?key|encryption[-_]?key|authorization|cookie"
@@ -41,9 +43,9 @@ _SECRET_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without what looks like a secret, and without the given ones."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+    # The longest first, as one may be the beginning of another.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
     for pattern, replacement in _SECRET_TEXTS:
         text = pattern.sub(replacement, text)
     return text
@@ -62,6 +64,15 @@ def redact(value: object, secrets: Iterable[str] = ()) -> object:
     if isinstance(value, list):
         return [redact(item, known) for item in value]
     return redact_text(value, known) if isinstance(value, str) else value
+
+
+def secret_values(named: Mapping[str, object]) -> set[str]:
+    """The texts whose names, or whose own shape, say that nobody shall read them."""
+    return {
+        value
+        for name, value in named.items()
+        if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and redact({name: value}) != {name: value}
+    }
 
 
 def clip(text: str, limit: int) -> str:

@@ -122,12 +122,15 @@ commits_to_push:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vedfinance.platform.plugins.module_utils._git.info import INFO_ARGUMENTS, look_at
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard
+from ansible_collections.vedfinance.platform.plugins.module_utils._hangup import ended_with_the_play
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=INFO_ARGUMENTS, supports_check_mode=True)
     with guard(module):
-        module.exit_json(changed=False, **look_at(module.params))
+        with ended_with_the_play():
+            seen = look_at(module.params)
+        module.exit_json(changed=False, **seen)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ options:
         remote's has commits that the checkout's has not, it is refused.
     type: str
     required: true
+  commit:
+    description:
+      - Where O(source) must stand, such as the commit that was tested. When it stands elsewhere by now, nothing is
+        merged. It does not matter for what was merged before.
+    type: str
   into:
     description:
       - The branch of the remote that it is merged into.

@@ -95,12 +95,14 @@ commits:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vedfinance.platform.plugins.module_utils._git.push import PUSH_ARGUMENTS, push
 from ansible_collections.vedfinance.platform.plugins.module_utils._guard import guard
+from ansible_collections.vedfinance.platform.plugins.module_utils._hangup import ended_with_the_play
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=PUSH_ARGUMENTS, supports_check_mode=True)
     with guard(module):
-        pushed = push(module.params, module.check_mode)
+        with ended_with_the_play():
+            pushed = push(module.params, module.check_mode)
         module.exit_json(
             changed=pushed.changed,
             diff={"before": {"commit": pushed.before}, "after": {"commit": pushed.after}},

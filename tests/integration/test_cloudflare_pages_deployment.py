@@ -165,8 +165,12 @@ def test_a_skipped_build_is_a_failure_unless_accepted(world: World) -> None:
 
 def test_a_preview_is_done_when_it_is_built(world: World) -> None:
     world.built("a")
+    preview = {"commit": commit("b"), "branch": "hotfix/charts"}
+    assert not world.run(check=True, **preview).changed
+    assert world.run(check=True, **preview, trigger="missing").changed
     world.push("b", branch="hotfix/charts")
-    done = world.run(commit=commit("b"), branch="hotfix/charts")
+    assert not world.run(check=True, **preview).changed
+    done = world.run(**preview)
     assert done.deployment
     assert (done.deployment.environment, done.deployment.status) == ("preview", "success")
     assert not done.changed

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.git_http import PASSWORD, USER, serving
-from tests.modules import start_module
+from tests.modules import result_of, start_module
 from tests.recovery import wait_until
-from tests.repositories import ALONE, Repositories
+from tests.repositories import ALONE, Repositories, git
 
 LINES = "one\ntwo\nthree\n"
 
@@ -77,6 +77,11 @@ def test_a_checkout_alone_asks_nobody(world: Repositories) -> None:
     world.here.git("mv", "app.txt", "moved.txt")
     seen = world.done("git_checkout_info", ask_remote=False)
     assert (seen["branch"], seen["remote_commit"], seen["changed_files"]) == (None, None, ["moved.txt"])
+    # One that git is told of only in part.
+    world.here.git("mv", "moved.txt", "app.txt")
+    (world.here.folder / "app.txt").rename(world.here.folder / "again.txt")
+    world.here.git("add", "--intent-to-add", "again.txt")
+    assert world.done("git_checkout_info", ask_remote=False)["changed_files"] == ["again.txt"]
     assert "no repository at the address" in world.failed("git_checkout_info", branch="main")
 
 
@@ -95,6 +100,7 @@ def test_a_branch_that_the_remote_has_not(world: Repositories) -> None:
         ({"checkout": "."}, "no git checkout"),
         ({"remote": "up"}, "It has origin."),
         ({"remote": "--upload-pack=touch"}, "It has origin."),
+        ({"remote": "https://ann:s3cret@example.com/x.git"}, "'https://***@example.com/x.git', which"),
     ],
 )
 def test_what_is_no_checkout(
@@ -165,6 +171,22 @@ def test_success_is_what_the_remote_says(world: Repositories) -> None:
     world.hook("post-receive", f"git update-ref refs/heads/main {world.at()}")
     result = world.run("git_push")
     assert result["failed"]
+
+
+def test_a_push_ends_with_its_module(world: Repositories, tmp_path: Path) -> None:
+    """It has a session of its own, so nothing else would end it: it would push when nobody is there to hear of it."""
+    world.here.commit("(ved-2) Half tested")
+    hangs = "touch ../pushes; while [ ! -e ../over ]; do sleep 0.05; done; touch ../lived"
+    world.hook("pre-push", hangs, world.here.folder / ".git")
+    process = start_module("git_push", {"checkout": str(world.here.folder)})
+    try:
+        wait_until((tmp_path / "pushes").exists, "its push has begun")
+        process.terminate()
+        assert "Ended before the work was done" in result_of(process)["msg"]
+    finally:
+        (tmp_path / "over").touch()
+    assert world.at() == world.here.head("HEAD~1")
+    assert not (tmp_path / "lived").exists()
 
 
 def test_a_branch_in_the_way_of_another(world: Repositories) -> None:
@@ -418,6 +440,16 @@ def test_another_clone_of_the_same_remote_is_up_to_date_at_once(world: Repositor
     assert world.done("git_revert", commits=[theirs[:10]])["changed"]
 
 
+def test_a_folder_of_somebody_else_that_is_trusted(world: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = bad_release(world)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert "belongs to another user" in world.failed("git_revert", commits=[bad])
+    settings = world.folder / "gitconfig"
+    settings.write_text("[safe]\n\tdirectory = *\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    assert world.done("git_revert", commits=[bad], check=True)["changed"]
+
+
 def test_a_shallow_clone(world: Repositories) -> None:
     old = world.at()
     bad_release(world)
@@ -465,6 +497,19 @@ def test_a_branch_is_merged_once(world: Repositories) -> None:
     gone = world.done("git_merge", source="hotfix/x")
     assert (gone["changed"], gone["merge"], gone["source"]) == (False, done["merge"], fix)
     assert "no merge of it" in world.refused("git_merge", source="hotfix/y")
+
+
+def test_only_what_was_tested_is_merged(world: Repositories) -> None:
+    tested = fix_of(world)
+    later = world.here.commit("(ved-3) Not tested")
+    options = {"source": "hotfix/x", "commit": tested, "message": "(ved-2) Merge the fix,\n  and nothing else\n\nWhy."}
+    assert f"hotfix/x is at {later[:12]}, and not at {tested[:12]}" in world.refused("git_merge", **options)
+    world.here.git("reset", "--quiet", "--hard", tested)
+    done = world.done("git_merge", **options)
+    world.here.git("switch", "--quiet", "main")
+    world.here.git("branch", "-D", "hotfix/x")
+    again = world.done("git_merge", **options)
+    assert (again["changed"], again["merge"], again["source"]) == (False, done["merge"], tested)
 
 
 def test_a_branch_with_nothing_on_it(world: Repositories) -> None:
@@ -564,6 +609,23 @@ def test_a_branch_follows_the_remote(world: Repositories) -> None:
     other.commit("(ved-5) Theirs")
     other.push()
     assert "each has commits of its own" in world.refused("git_branch", name="main", forward=True)
+
+
+def test_a_branch_in_another_working_tree_stays_as_it_is(world: Repositories) -> None:
+    other = world.somebody_else()
+    other.commit("(ved-2) Theirs", theirs_txt="x\n")
+    other.push()
+    elsewhere = world.folder / "elsewhere"
+    world.here.git("switch", "--quiet", "--create", "hotfix/x")
+    world.here.push("hotfix/x")
+    world.here.git("worktree", "add", "--quiet", str(elsewhere), "main")
+    told = f"main is checked out in {elsewhere}"
+    for options in ({"forward": True}, {"switch": True}):
+        assert told in world.refused("git_branch", name="main", **options)
+    assert told in world.refused("git_branch", name="hotfix/x", state="absent", switch=True)
+    here = str(world.here.folder)
+    assert f"in {here}" in world.refused("git_branch", checkout=str(elsewhere), name="hotfix/x", state="absent")
+    assert git(elsewhere, "status", "--porcelain") == ""
 
 
 def test_a_branch_is_deleted_when_nothing_is_lost(world: Repositories) -> None:

@@ -169,6 +169,7 @@ def test_a_hotfix_reaches_the_users(tmp_path: Path, play: Played) -> None:
         assert (entry["outcome"], entry["merged_before"], entry["merge"]) == ("succeeded", True, case.world.at())
 
     assert "the login fails still" in text
+    assert """-e '{"hotfix_skipped": {"tests": "the reason""" in text
     assert "nothing was merged or pushed; main of origin is as it was" in text
     (entry,) = failing.entries()
     assert entry["outcome"] == "failed"

@@ -13,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.vedfinance.platform.plugins.module_utils._clock import SystemClock
+from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.gates import Gate
+from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.preflight import (
+    Preflight,
+    World,
+    checkout_at,
+    run_gates,
+)
+from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.processes import Processes
+from ansible_collections.vedfinance.platform.plugins.module_utils._progress import Progress
 
 from tests.modules import result_of, run_module, start_module
 
@@ -73,7 +83,7 @@ def test_a_checkout_that_may_be_released(checkout: Path, tmp_path: Path) -> None
         *(TREE, BRANCH, MESSAGES),
         {"name": "unit tests", "command": "printf '\\033[32m214 passed\\033[0m\\n'; test \"$CI\" = true"},
         {"name": "audit", "command": ["false"], "optional": True},
-        {"name": "lint", "command": ["no-such-linter"]},
+        {"name": "lint", "command": ["no-such-linter"], "chdir": "apps/gone"},
         skipped={"lint": "eslint is being replaced, see ved-311"},
         log_dir=str(tmp_path / "logs"),
     )
@@ -165,7 +175,8 @@ def test_what_hangs_is_ended_with_all_that_it_started(checkout: Path, monkeypatc
 def test_a_daemon_does_not_outlive_its_gate(checkout: Path) -> None:
     result = preflight(checkout, {"name": "sync", "command": "setsid sleep 98762.5 & echo done", "timeout": 30})
     assert result["passed"] is True
-    assert "left behind: sleep" in result["gates"][0]["reason"]
+    # It may have no name of its own yet.
+    assert "ended what it had left behind: " in result["gates"][0]["reason"]
     assert result["gates"][0]["tail"] == ["done"]
     assert alive("98762.5") == []
 
@@ -222,6 +233,25 @@ def test_secrets_are_masked(checkout: Path, tmp_path: Path, monkeypatch: pytest.
     for secret in ("hunter2", "inherited-token", "looks-secret"):
         assert secret not in str(result["gates"])
         assert secret not in result["msg"]
+    shouts = 'BEGIN { for (i = 0; i < 9000; i++) printf "[%s:%d] ", ENVIRON["PGPASSWORD"], i }'
+    endless = {"name": "endless line", "command": ["awk", shouts]}
+    result = preflight(checkout, endless, secret_environment={"PGPASSWORD": "hunter2-hunter2"}, log_dir=str(tmp_path))
+    said = Path(result["gates"][0]["log"]).read_text()
+    assert said.replace("\n", "") == "".join(f"[***:{number}] " for number in range(9000))
+
+
+def test_a_full_disk_is_no_verdict_on_the_code(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def full(path: Any, flags: int, *mode: int) -> int:
+        return opened("/dev/full" if str(path).endswith("_loud.log") else path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", full)
+    world = World(Processes(str(checkout)), lambda: checkout_at(str(checkout)), SystemClock(), Progress())
+    gate = Gate("loud", command=["sh", "-c", "echo tested; echo well"])
+    (result,) = run_gates(Preflight([gate], str(checkout), log_dir=str(tmp_path), environment=os.environ), world)
+    assert result.outcome == "passed"
+    assert result.tail == ["tested", "… the log cannot be written any more: No space left on device", "well"]
 
 
 def test_old_logs_are_forgotten(checkout: Path, tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ class _Keeper:
         moves_files = before.local not in (None, local) and before.checked_out == self._name
         if switches or moves_files:
             self._checkout.refuse_changes(f"bringing it to {self._name}")
+        if before.local is not None and (switches or (local != before.local and not moves_files)):
+            self._refuse_used_elsewhere(self._name)
         remote = local if pushed else before.remote
         self._refuse_to_push_backward(local, before.remote if pushed else None)
         after = Places(local, remote, self._name if switches else before.checked_out)
@@ -159,6 +161,8 @@ class _Keeper:
         leaves = before.local is not None and before.checked_out == self._name
         if leaves:
             self._refuse_to_leave()
+        elif before.local is not None:
+            self._refuse_used_elsewhere(self._name)
         after = Places(None, None, self._origin if leaves else before.checked_out)
         if not self._check:
             if before.remote:
@@ -176,6 +180,15 @@ class _Keeper:
                 f"Check out another branch, or let this one switch to {self._origin} with option switch=true.",
             )
         self._checkout.refuse_changes(f"switching to {self._origin}")
+        self._refuse_used_elsewhere(self._origin)
+
+    def _refuse_used_elsewhere(self, name: str) -> None:
+        # Its files would not move with it, and look as if somebody had taken the new commits back.
+        if folder := self._checkout.working_tree_of(name):
+            raise PlatformError(
+                f"{name} is checked out in {folder}, another working tree of {self._checkout.folder}.",
+                f"Switch to another branch there, or let it go: git -C {folder} switch --detach.",
+            )
 
     def _not_merged(self) -> list[Commit]:
         """What only this branch holds, here or there."""

@@ -82,7 +82,8 @@ class Checkout:
         if remote.startswith("-") or (remote and f"remote.{remote}.url" not in dict(config)):
             known = sorted({key[7:-4] for key, value in config if key.startswith("remote.") and key.endswith(".url")})
             raise PlatformError(
-                f"Option remote is {remote!r}, which {top} does not have.",
+                # Whoever gives an address in its place may give a password with it.
+                f"Option remote is {git.masked(remote)!r}, which {top} does not have.",
                 f"It has {', '.join(known)}." if known else "It has none: git remote add origin …",
             )
         return cls(git, top, remote, config, objects, shallow if is_shallow == "true" else None)
@@ -125,6 +126,10 @@ class Checkout:
         done = self.git.done("symbolic-ref", "--quiet", "--short", "HEAD")
         return done.out.strip() if done.status == 0 else None
 
+    def working_tree_of(self, branch: str) -> str | None:
+        """Where a local branch is checked out, in one of the working trees of this clone."""
+        return self.git.asked("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}").rstrip("\n") or None
+
     def changed_files(self) -> list[str]:
         """What is not committed, files that git does not know included."""
         entries = iter(self.git.asked("status", "--porcelain=v1", "-z", "--untracked-files=normal").split("\0"))
@@ -132,7 +137,7 @@ class Checkout:
         for entry in entries:
             if entry:
                 changed.append(entry[3:])
-                if entry[0] in "RC":
+                if set(entry[:2]) & set("RC"):
                     next(entries)  # the name it had before
         return changed
 

@@ -73,7 +73,7 @@ def land(
             after = scratch.head()
             if after == start:
                 return Landed(made, start, start, False, False, "")
-            patch = shortened(checkout.git.masked(_patch(scratch, start, after)))
+            patch = checkout.git.masked(shortened(_patch(scratch, start, after)))
             if check_mode:
                 return Landed(made, start, None, False, True, patch)
             scratch.hand_over(after)

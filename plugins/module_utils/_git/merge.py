@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ MERGE_ARGUMENTS: dict[str, dict[str, object]] = {
     "source": {"type": "str", "required": True},
     "into": {"type": "str", "default": "main"},
     "message": {"type": "str", "default": ""},
+    "commit": {"type": "str"},
 }
 
 
@@ -58,6 +60,12 @@ def merge(params: Mapping[str, t.Any], check_mode: bool, run: Runner = run_progr
             return _merged_before(checkout, scratch.git, source, into, start, message)
         if contains(scratch.git, commit, start):
             return Merge(commit, _merge_of(scratch.git, commit, start), [])
+        if params["commit"] and commit != (wanted := checkout.commit_of(params["commit"])):
+            raise PlatformError(
+                f"{source} is at {short(commit)}, and not at {short(wanted) if wanted else params['commit']} as option "
+                "commit says. Nothing was changed.",
+                f"See what came: git log {source}. Test it as well, and merge again.",
+            )
         brought = commits_between(scratch.git, f"{start}..{commit}")
         return Merge(
             commit, _merged(checkout, scratch, source, into, commit, message, params["sign"], check_mode), brought
@@ -92,7 +100,8 @@ def _merged_before(checkout: Checkout, git: Git, source: str, into: str, start: 
 
     :raises PlatformError: when it never was merged either.
     """
-    title = message.partition("\n")[0]
+    # As git makes a subject of a first paragraph.
+    title = " ".join(line.rstrip() for line in re.split(r"\n\s*\n", message)[0].splitlines())
     rows = git.asked("log", "-z", "--first-parent", "--merges", "--format=%H %P\n%s", start, "--").split("\0")
     for row in filter(None, rows):
         commits, _newline, subject = row.partition("\n")

@@ -132,6 +132,11 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "the checkout belongs to another user, so git does not trust it",
         "Run the task as the owner of the checkout, or name it in safe.directory of git's configuration.",
     ),
+    (
+        r"must be run in a work tree",
+        "the folder is a bare repository, without files",
+        "Name the folder of a clone with its files.",
+    ),
     (r"not a git repository", "the folder is no git checkout", "Name the folder of a clone."),
     (
         (
@@ -232,9 +237,10 @@ class Git:
                 f"git {words[0]} did not end within {self._timeout:g} seconds and was ended.",
                 "A hook or the remote may hang; if it only needs longer, raise timeout.",
             ) from None
-        except FileNotFoundError as error:
+        except OSError as error:
             raise GitError(
-                f"git cannot be started in {self.folder}: {error.strerror}.", "Check the folder, and that git is there."
+                f"git cannot be started in {self.folder}: {error.strerror}.",
+                "Check the folder, whether the user that runs this may enter it, and that git is there.",
             ) from None
 
     def asked(self, *words: str, given: str | None = None, settings: Sequence[str] = ()) -> str:

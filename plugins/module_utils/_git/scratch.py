@@ -68,7 +68,13 @@ class Scratch:
         # environment, since a remote's address may hold a password.
         taken = [(key, value) for key, value in checkout.config if not _NOT_TAKEN.fullmatch(key)]
         taken += [("core.hooksPath", os.devnull), ("core.sparseCheckout", "true"), ("user.useConfigOnly", "true")]
-        environment = {"GIT_DIR": own, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        # All but this one, which git takes from a file alone when the remote is a folder of somebody else.
+        trusted = os.path.join(self._folder, "trusted")
+        _write(trusted, "")
+        for key, value in taken:
+            if key == "safe.directory":
+                checkout.git.asked("config", "--file", trusted, "--add", key, value)
+        environment = {"GIT_DIR": own, "GIT_CONFIG_GLOBAL": trusted, "GIT_CONFIG_NOSYSTEM": "1"}
         environment["GIT_CONFIG_COUNT"] = str(len(taken))
         for number, (key, value) in enumerate(taken):
             environment[f"GIT_CONFIG_KEY_{number}"] = key

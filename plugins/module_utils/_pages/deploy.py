@@ -191,7 +191,8 @@ class Deployer:
             if not self._params["retry_failed"]:
                 self._failed(found)
             outcome.retried = True
-        outcome.acted = True
+        # What others have built changes nothing but production.
+        outcome.acted = outcome.triggered or outcome.retried or self._environment == PRODUCTION
         if self._environment == PRODUCTION:
             outcome.after = {**UNKNOWN_YET, "commit": self._commit or (found.commit if found else None)}
             if found is not None and not found.finished:
@@ -366,17 +367,21 @@ class Deployer:
             return
         canonical = project.canonical
         if not _serves(project, deployment):
-            serves = canonical.label if canonical else "nothing"
             if canonical and _newer(project, deployment):
                 raise PlatformError(
                     f"Deployment {deployment.label} succeeded, but was superseded by a newer one: production serves "
-                    f"{serves}.",
+                    f"{canonical.label}.",
                     "Wait for that commit instead, or bring this one back with state=rolled_back and its id in to.",
                 )
+            serves = (
+                f"the older {canonical.label}: it was not put in its place yet, or was rolled back"
+                if canonical
+                else "nothing yet"
+            )
             raise PlatformError(
-                f"Deployment {deployment.label} succeeded, but production serves the older {serves}: it was rolled "
-                "back.",
-                "If it shall serve again, run this with state=rolled_back and its id in to.",
+                f"Deployment {deployment.label} succeeded, but production serves {serves}.",
+                "If it was built a moment ago, run this again. If it was rolled back and shall serve again, run this "
+                "with state=rolled_back and its id in to.",
             )
         self.outcome.deployment = canonical
         latest = project.latest

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ansible_collections.vedfinance.platform.plugins.module_utils._dokploy.build_log import lines_of
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._pages.client import PagesClient
-from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact, redact_text
+from ansible_collections.vedfinance.platform.plugins.module_utils._redact import clip, redact_text, secret_values
 
 PRODUCTION, PREVIEW = "production", "preview"
 QUEUED, ACTIVE, SUCCESS, FAILURE, CANCELED, SKIPPED = "queued", "active", "success", "failure", "canceled", "skipped"
@@ -20,7 +20,6 @@ PER_PAGE = 25
 LOG_LINES_READ = 10000
 LONGEST_MESSAGE = 200
 SHORTEST_COMMIT = 7
-_SHORTEST_SECRET = 6
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -124,6 +123,7 @@ def deployment_from(given: object) -> Deployment:
     trigger = _dict(given.get("deployment_trigger"))
     metadata = _dict(trigger.get("metadata"))
     latest = _dict(given.get("latest_stage"))
+    variables = {name: _dict(variable).get("value") for name, variable in _dict(given.get("env_vars")).items()}
     stages = [_dict(stage) for stage in given.get("stages") or [latest]]
     return Deployment(
         id=str(given["id"]),
@@ -139,7 +139,7 @@ def deployment_from(given: object) -> Deployment:
             for stage in stages
         ),
         skipped=given.get("is_skipped") is True or latest.get("status") == SKIPPED,
-        secrets=_secrets(_dict(given.get("env_vars"))),
+        secrets=tuple(secret_values(variables)),
     )
 
 
@@ -171,17 +171,6 @@ def build_log(client: PagesClient, deployment: Deployment) -> list[str]:
     answer = _dict(client.get(f"/deployments/{deployment.id}/history/logs", size=str(LOG_LINES_READ)))
     lines = [str(_dict(entry).get("line", "")) for entry in answer.get("data") or []]
     return lines_of("\n".join(lines), deployment.secrets)
-
-
-def _secrets(variables: Mapping[str, object]) -> tuple[str, ...]:
-    """The values whose name, or whose looks, say that they are secret."""
-    values = {name: _dict(variable).get("value") for name, variable in variables.items()}
-    masked = t.cast("dict[str, object]", redact(values))
-    return tuple(
-        value
-        for name, value in values.items()
-        if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and masked[name] != value
-    )
 
 
 def _dict(value: object) -> dict[str, t.Any]:

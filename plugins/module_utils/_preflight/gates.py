@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import PlatformError
-from .._redact import redact, redact_text
+from .._redact import redact_text, secret_values
 
 PASSED, FAILED, SKIPPED, MISSING_TOOL, TIMED_OUT = "passed", "failed", "skipped", "missing_tool", "timed_out"
 #: Nothing was asked: an earlier gate had failed, or it was a dry run.
@@ -44,12 +44,8 @@ GATE: dict[str, Any] = {
 # Words that a shell knows itself, so that no program of that name is looked for.
 _SHELL_WORDS = frozenset(
     (
-        "!",
-        "(",
         ".",
-        ":",
-        "[",
-        "[[",
+        "alias",
         "case",
         "cd",
         "command",
@@ -62,10 +58,12 @@ _SHELL_WORDS = frozenset(
         "read",
         "set",
     )
-) | frozenset(("test", "time", "trap", "true", "umask", "unset", "until", "wait", "while", "{"))
-_ASSIGNMENT = re.compile(r"\w+=")
-# A shorter value hides nothing, and would be masked everywhere.
-_SHORTEST_SECRET = 6
+) | frozenset(("test", "time", "trap", "true", "type", "ulimit", "umask", "unset", "until", "wait", "while"))
+# Another PATH is known only to the shell, ...
+_ASSIGNMENT = re.compile(r"(?!PATH=)\w+=")
+# ... and so is the meaning of anything else than a plain word, such as (cd, $TOOL or a;b.
+_PLAIN_WORD = re.compile(r"[\w./@+-]+")
+_LONGEST_LOG_NAME = 50
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,11 @@ class Gate:
         if not self.shell:
             return self.command[0]
         first = next((word for word in _words(self.shell) if not _ASSIGNMENT.match(word)), "")
-        return "" if first in _SHELL_WORDS else first
+        return first if _PLAIN_WORD.fullmatch(first) and first not in _SHELL_WORDS else ""
+
+    @property
+    def log_name(self) -> str:
+        return re.sub(r"[^\w.-]+", "_", self.name)[:_LONGEST_LOG_NAME]
 
     @property
     def what(self) -> str:
@@ -157,6 +159,14 @@ def gates_of(entries: Sequence[Mapping[str, Any]]) -> list[Gate]:
     names = [gate.name for gate in gates]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PlatformError(f"Option gates names {twice[0]!r} twice.", "Give each gate a name of its own.")
+    logs: dict[str, str] = {}
+    for gate in gates:
+        if gate.log_name in logs:
+            raise PlatformError(
+                f"The gates {logs[gate.log_name]!r} and {gate.name!r} would write the same log, {gate.log_name}.log.",
+                "Let their names differ in letters or digits of the first 50.",
+            )
+        logs[gate.log_name] = gate.name
     return gates
 
 
@@ -208,21 +218,13 @@ def _command_of(entry: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], 
 
 def _environment_of(given: Mapping[str, Any], where: str) -> dict[str, str]:
     environment = {str(name): "" if value is None else str(value) for name, value in given.items()}
-    if hidden := sorted(secrets_of(environment)):
+    if hidden := secret_values(environment):
         names = sorted(name for name, value in environment.items() if value in hidden)
         raise PlatformError(
             f"{where}: environment holds {', '.join(names)}, which looks like a secret, and would be shown.",
             "Put it into secret_environment, which is shown nowhere.",
         )
     return environment
-
-
-def secrets_of(environment: Mapping[str, str]) -> set[str]:
-    """The values whose names, or whose own shape, say that nobody shall read them."""
-    shown = redact(dict(environment))
-    if not isinstance(shown, dict):
-        raise TypeError("a dict is redacted to a dict")
-    return {value for name, value in environment.items() if shown[name] != value and len(value) >= _SHORTEST_SECRET}
 
 
 def skips_of(skipped: Mapping[str, Any], gates: Sequence[Gate]) -> dict[str, str]:

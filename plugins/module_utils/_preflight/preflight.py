@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from .._clock import Clock
 from .._errors import PlatformError
 from .._git.checkout import Checkout, commits_between, short
 from .._progress import Progress
-from .._redact import clip, redact_text
+from .._redact import clip, redact_text, secret_values
 from .gates import (
     BRANCH,
     CI_STATUS,
@@ -35,7 +35,6 @@ from .gates import (
     WOULD_RUN,
     Gate,
     Result,
-    secrets_of,
 )
 from .processes import Command, Processes
 
@@ -72,8 +71,8 @@ class Preflight:
     log_dir: str | None = None
     run: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: What nobody shall read, whatever prints it; the longest first, as one may hold another.
-    secrets: Sequence[str] = ()
+    #: What nobody shall read, whatever prints it.
+    secrets: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _usable(preflight: Preflight) -> None:
             f"The checkout {preflight.checkout} is no folder.", "Name the folder of the git checkout on this host."
         )
     for gate in preflight.gates:
-        if not os.path.isdir(_folder(gate, preflight)):
+        if gate.name not in preflight.skipped and not os.path.isdir(_folder(gate, preflight)):
             raise PlatformError(
                 f"Gate {gate.name!r} shall run in {gate.chdir}, which is no folder of {preflight.checkout}.",
                 "Correct its chdir.",
@@ -337,9 +336,8 @@ class _Log:
         self._left = _LONGEST_LOG
         self.path: str | None = None
         if preflight.log_dir:
-            name = re.sub(r"[^\w.-]+", "_", gate.name)
-            self.path = os.path.join(preflight.log_dir, f"{preflight.run}_{name}.log")
-            _forget_old(preflight.log_dir, name)
+            self.path = os.path.join(preflight.log_dir, f"{preflight.run}_{gate.log_name}.log")
+            _forget_old(preflight.log_dir, gate.log_name)
 
     def __enter__(self) -> _Log:
         if self.path:
@@ -355,7 +353,8 @@ class _Log:
 
     def __exit__(self, *_error: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     @property
     def tail(self) -> list[str]:
@@ -367,8 +366,13 @@ class _Log:
         if self._file is None or self._left <= 0:
             return
         self._left -= len(line) + 1
-        self._file.write(f"{line}\n" if self._left > 0 else "… the rest is left out\n")
-        self._file.flush()
+        try:
+            self._file.write(f"{line}\n" if self._left > 0 else "… the rest is left out\n")
+            self._file.flush()
+        except OSError as error:
+            # A full disk is no verdict on the code.
+            self._left = 0
+            self._tail.append(f"… the log cannot be written any more: {error.strerror}")
 
 
 def _forget_old(folder: str, name: str) -> None:
@@ -386,7 +390,7 @@ def preflight_of(params: Mapping[str, Any], gates: Sequence[Gate], skipped: Mapp
     hidden = {str(name): str(value) for name, value in (params["secret_environment"] or {}).items()}
     environment = {**os.environ, **hidden}
     # Output is masked by line.
-    secrets = {line for value in (*hidden.values(), *secrets_of(environment)) for line in value.splitlines() if line}
+    secrets = {line for value in (*hidden.values(), *secret_values(environment)) for line in value.splitlines() if line}
     return Preflight(
         gates=gates,
         checkout=os.path.abspath(params["checkout"]),
@@ -396,5 +400,5 @@ def preflight_of(params: Mapping[str, Any], gates: Sequence[Gate], skipped: Mapp
         log_dir=params["log_dir"],
         run=run,
         environment=environment,
-        secrets=sorted(secrets, key=len, reverse=True),
+        secrets=secrets,
     )

@@ -130,8 +130,8 @@ def _follow(process: subprocess.Popen[bytes], deadline: float, say: Callable[[st
             for line in lines:
                 say(readable(line))
             if len(rest) > _LONGEST_LINE:
-                say(readable(rest))
-                rest = b""
+                whole, rest = _parted(rest)
+                say(readable(whole))
             if not data:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(max(0.0, deadline - time.monotonic()))
@@ -140,6 +140,12 @@ def _follow(process: subprocess.Popen[bytes], deadline: float, say: Callable[[st
     finally:
         if rest:
             say(readable(rest))
+
+
+def _parted(line: bytes) -> tuple[bytes, bytes]:
+    """What can be shown of a line without end, and what is kept for later: no word is cut, as it may be a secret."""
+    end = max(line.rfind(sign) for sign in (b" ", b"\t", b",", b";", b'"', b"\r")) + 1
+    return (line[:end], line[end:]) if end and len(line) - end <= _LONGEST_LINE else (line, b"")
 
 
 def readable(line: bytes) -> str:

@@ -120,6 +120,7 @@ def test_the_password_of_a_remote_is_in_no_error() -> None:
         ("fatal: '/x.git' does not appear to be a git repository", "no repository at the address"),
         ("fatal: detected dubious ownership in repository at '/x'", "belongs to another user"),
         ("fatal: not a git repository (or any of the parent directories): .git", "no git checkout"),
+        ("fatal: this operation must be run in a work tree", "a bare repository"),
         ("fatal: Unable to create '/x/.git/index.lock': File exists.", "another git is at work"),
         ("error: gpg failed to sign the data\nfatal: failed to write commit object", "could not be signed"),
         ("fatal: write error: No space left on device", "disk is full"),
@@ -140,6 +141,15 @@ def test_git_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PlatformError, match="git is not on this host"):
         git_in(str(tmp_path), 5)
+
+
+def test_a_folder_that_may_not_be_entered() -> None:
+    def locked(*_given: object) -> Done:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(GitError, match="cannot be started in /srv/x: Permission denied") as caught:
+        Git(locked, "/srv/x", 5, {}).asked("status")
+    assert caught.value.hint
 
 
 def test_a_program_that_hangs_ends_with_all_that_it_has_started(tmp_path: Path) -> None:

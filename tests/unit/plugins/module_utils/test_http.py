@@ -87,6 +87,14 @@ def test_harmless_texts_stay() -> None:
     assert _redact.redact_text(text) == text
 
 
+def test_of_a_secret_that_begins_like_another_nothing_is_left() -> None:
+    named = {"A_TOKEN": "abcdef", "B_TOKEN": "abcdefghijkl", "HOST": "example", "PIN_TOKEN": "1234", "SECRET": None}
+    secrets = _redact.secret_values(named)
+    assert secrets == {"abcdef", "abcdefghijkl"}
+    for order in (sorted(secrets), sorted(secrets, reverse=True)):
+        assert _redact.redact_text("upload with abcdefghijkl to abcdef", order) == "upload with *** to ***"
+
+
 def test_values_of_secret_keys_are_masked_at_any_depth() -> None:
     body = {"a": [{"dbPassword": "x", "API_KEY": 7, "hasToken": True, "token": None}], "b": "ok", "c": "my known"}
     assert _redact.redact(body, ["known"]) == {

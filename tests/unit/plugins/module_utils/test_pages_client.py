@@ -236,6 +236,22 @@ def test_waiting_outlasts_a_failure_of_a_moment() -> None:
     assert (done.changed, done.before["commit"], done.after["commit"]) == (True, OLD, NEW)
 
 
+@pytest.mark.parametrize("wait_timeout", [1500.0, 0.0])
+def test_production_that_does_not_take_over_in_time_may_do_so_later(wait_timeout: float) -> None:
+    listed = {"env": "production", "page": "1", "per_page": "25"}
+    built, old = deployment(NEW), deployment(OLD)
+    client, _transport, clock = client_for(
+        Call("GET", PATH, answer(envelope(project(old)))),
+        Call("GET", f"{PATH}/deployments", answer(envelope([built, old])), listed),
+        *[Call("GET", PATH, answer(envelope(project(old))))] * 40,
+    )
+    params = {name: argument.get("default") for name, argument in DEPLOYMENT_ARGUMENTS.items()}
+    with Progress() as progress, pytest.raises(PlatformError, match="production serves the older") as caught:
+        deploy(client, clock, {**params, "commit": NEW, "wait_timeout": wait_timeout}, False, progress)
+    assert "yet, or was rolled back" in str(caught.value)
+    assert "run this again" in str(caught.value)
+
+
 def test_what_is_never_to_succeed_ends_the_waiting() -> None:
     gone = problem(404, 8000009)
     built = deployment(NEW, "active")

@@ -30,6 +30,11 @@ def gates(*entries: dict[str, Any]) -> list[Gate]:
         ([], "nothing would be proved"),
         ([{"name": " ", "command": "true"}], "empty name"),
         ([{"name": "a", "command": "true"}] * 2, "'a' twice"),
+        (
+            [{"name": "a b", "command": "true"}, {"name": "a/b", "command": "true"}],
+            "'a b' and 'a/b' .* same log, a_b.log",
+        ),
+        ([{"name": "a" * 200, "command": "true"}, {"name": "a" * 201, "command": "true"}], "the same log"),
         ([{"name": "a"}], "no command"),
         ([{"name": "a", "command": [""]}], "no command"),
         ([{"name": "a", "command": {"x": 1}}], "no command"),
@@ -61,6 +66,12 @@ def test_a_short_value_is_no_secret() -> None:
         ("cd apps && pnpm test", "", ["/bin/sh", "-c", "cd apps && pnpm test"]),
         ("echo 'open", "echo", ["/bin/sh", "-c", "echo 'open"]),
         (["bd", "sync", 1], "bd", ["bd", "sync", "1"]),
+        # Only the shell knows what these begin with.
+        *(
+            (line, "", ["/bin/sh", "-c", line])
+            for line in ("(cd web && lint)", "~/bin/check", "# tests\ntrue", "true;false", "$TOOL x", "ulimit -n 9; x")
+        ),
+        ("A=1 PATH=$PWD/bin:$PATH lint", "", ["/bin/sh", "-c", "A=1 PATH=$PWD/bin:$PATH lint"]),
     ],
 )
 def test_a_command_is_words_or_a_line_for_the_shell(command: Any, tool: str, argv: list[str]) -> None:
