@@ -139,6 +139,7 @@ def _bring_up(state: Path, wanted: Wanted, say: Say) -> Description:
         "pages": None,
         "backups": str(folder),
         "journal": str(journal),
+        "jsonb_schemas": str(ROOT / "lab" / "jsonb"),
     }
     if not wanted.only_postgres:
         description |= _start_services(server, wanted, say)
