@@ -40,7 +40,7 @@ READY := .venv/.installed .build/tmp .build/home
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint sanity molecule pytest contract chaos bench fuzz lab-up lab-down clean
+.PHONY: help setup demo test test-fast lint sanity molecule pytest contract chaos journeys bench fuzz lab-up lab-down clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -86,8 +86,11 @@ pytest: $(READY)
 contract: $(READY) ## the modules against any Dokploy: the double, or the one of DOKPLOY_URL, DOKPLOY_API_KEY and CONTRACT_CONFIG
 	@pytest $(PYTEST_ARGS) tests/contract/test_any_dokploy.py
 
-chaos: $(READY) ## kill restores and recoveries at every moment, 70 times
+chaos: $(READY) ## kill restores, recoveries and releases at every moment, 90 times
 	@CHAOS=all pytest $(PYTEST_ARGS) tests/chaos
+
+journeys: $(READY) ## releases, whole: good and bad ones of every kind, hotfix, revert and resumption
+	@JOURNEYS=all pytest $(PYTEST_ARGS) tests/integration/test_release.py tests/integration/test_release_journey.py
 
 bench: $(READY) ## how fast a restore is, beside psql and pg_restore; SIZE=small|large ROUNDS=3
 	@python -m tests.bench --size "$(SIZE)" --rounds "$(ROUNDS)"

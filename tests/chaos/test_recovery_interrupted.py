@@ -69,8 +69,8 @@ PHASES: dict[str, Phase] = {
     "starting": _starting,
     "health": _health,
 }
-# One round per phase; CHAOS=all plays every pair.
-SOME = list(zip(PHASES, VICTIMS * len(PHASES), strict=False))
+# Where the most is half done; CHAOS=all kills in every phase, in both ways.
+SOME = [("loading", "controller"), ("swapped", "everything"), ("starting", "controller")]
 ROUNDS = list(product(PHASES, VICTIMS)) if os.environ.get("CHAOS") == "all" else SOME
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from tests.integration.test_deploy import BRISK, DEPLOY, GOOD, ROLLBACK, SEEDED,
 from tests.modules import run_module
 from tests.recovery import PLAY_SECONDS, Play, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The journeys of a release play the like, with schema and frontend.
+    pytest.mark.skipif(os.environ.get("JOURNEYS") != "all", reason="`make journeys` plays it"),
+]
 RELEASES = "playbooks/releases.yml"
 GIVEN = {**BRISK, "deploy_image": GOOD, "deploy_version": "1.5.0", "deploy_dump": "always"}
 

@@ -7,6 +7,7 @@ The plays follow each other in one lab, as they do on a host; the tests judge wh
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ def _broken(lab: JourneyLab, _folder: Path) -> list[str]:
     return list(disasters.bad_release(lab.description, how="fail"))
 
 
-LIFE: dict[str, Journey] = {
+WHOLE_LIFE: dict[str, Journey] = {
     "good": partial(_released, {"version": "1.5.0", "migration": ("add_nickname", ADD_NICKNAME)}),
     "crashes": partial(_released, {"version": "1.6.0", "behaviour": "crash"}),
     "sick": partial(
@@ -111,6 +112,9 @@ LIFE: dict[str, Journey] = {
     "listed": _listed,
     "broken": _broken,
 }
+# What test_deploy.py plays too, of a backend alone; JOURNEYS=all plays it here as well.
+LEFT_OUT = set() if os.environ.get("JOURNEYS") == "all" else {"crashes", "no frontend"}
+LIFE = {name: played for name, played in WHOLE_LIFE.items() if name not in LEFT_OUT}
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +131,7 @@ def seen(request: pytest.FixtureRequest, journeys: dict[str, Future[Any]]) -> An
 
 
 def journey(*names: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("seen", names, indirect=True)
+    return pytest.mark.parametrize("seen", [name for name in names if name in LIFE], indirect=True)
 
 
 @journey("good")
@@ -223,7 +227,7 @@ def test_the_releases_are_listed_newest_first(seen: Seen) -> None:
     text = seen.play.succeeded().text
     released = [
         "hotfix/login-loop",
-        *(f"release {version}" for version in ("2.0.0", "1.8.0", "1.7.0", "1.6.0", "1.5.0")),
+        *(f"release {version}" for version in ("2.0.0", "1.7.0", "1.5.0")),
     ]
     assert sorted(released, key=text.index) == released
 
