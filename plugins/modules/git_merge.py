@@ -34,7 +34,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - A branch that was merged is not merged again, also when it has been deleted since and O(message) is the same.
+      - A branch that was merged is not merged again, also when it has been deleted since and O(commit_message) is the
+        same.
 options:
   source:
     description:
@@ -52,7 +53,7 @@ options:
       - The branch of the remote that it is merged into.
     type: str
     default: main
-  message:
+  commit_message:
     description:
       - The message of the merge commit. By default it is the one that git itself would write.
     type: str
@@ -74,7 +75,7 @@ EXAMPLES = r"""
     checkout: /srv/vedfinance
     source: hotfix/login-loop
     into: main
-    message: (ved-12) Merge hotfix/login-loop
+    commit_message: (ved-12) Merge hotfix/login-loop
 """
 
 RETURN = r"""

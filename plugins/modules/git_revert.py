@@ -43,7 +43,8 @@ options:
   commits:
     description:
       - What to revert, commits or ranges such as V(a1b2c3d..HEAD), which is all that the second has and the first has
-        not. They are reverted newest first.
+        not. They are reverted newest first. When nothing came after the begin of such a range on O(branch), there is
+        nothing to revert.
       - V(HEAD), the name of O(branch), and what is counted from them, such as V(HEAD~1), mean the branch as the remote
         has it, without the reverts at its end. Other names are looked up in the checkout.
       - To bring a change back, name the commit of its revert.

@@ -229,7 +229,7 @@ columns:
     - table: public.users
       column: preferences
       outcome: failed
-      reason: 1 of 100000 document(s) do not conform
+      reason: 1 of 100000 documents does not conform
       rows: 100000
       rows_estimated: false
       sampled: false
@@ -357,7 +357,8 @@ def main() -> None:
         with ended_with_the_play(), Progress(module.params["progress_file"]) as progress:
             result = run(module.params, progress)
         if any(column["outcome"] in ("failed", "could_not_check") for column in result["columns"]):
-            raise PlatformError(result.pop("msg"), None, changed=False, **result)
+            message = str(result.pop("msg"))
+            raise PlatformError(message, None, changed=False, **result)
         # Outside, as the watcher of the play writes empty lines.
         module.exit_json(changed=False, **result)
 

@@ -105,7 +105,7 @@ options:
       pattern:
         description: A regular expression of Python for V(commit_message), whatever the case.
         type: str
-        default: '^(?:Revert ")?\(ved-[0-9a-z.]+\) \S'
+        default: '^(?:(?:Revert|Reapply) ")?\(ved-[0-9a-z.]+\) \S'
       pending_exit_codes:
         description: The exit statuses of V(ci_status) that mean "not yet". C(gh pr checks) says 8.
         type: list
@@ -308,7 +308,8 @@ def main() -> None:
         with ended_with_the_play(), Progress(module.params["progress_file"]) as progress:
             result = run(module.params, module.check_mode, progress)
         if result["passed"] is False:
-            raise PlatformError(result.pop("msg"), None, changed=False, **result)
+            message = str(result.pop("msg"))
+            raise PlatformError(message, None, changed=False, **result)
         # Outside, as the watcher of the play writes empty lines.
         module.exit_json(changed=False, **result)
 

@@ -228,7 +228,7 @@ def test_previous_goes_back_once_and_forward_again(world: World) -> None:
     back = world.run(state="rolled_back", to="previous")
     assert back.changed
     assert back.after["id"] == world.serving == second
-    assert "The next push to main deploys again" in back.notes[-1]
+    assert "The next push to main deploys again: revert the commit before" in back.notes[-1]
     assert not world.run(state="rolled_back", to="previous").changed
     assert world.serving == second
     forward = world.run(state="rolled_back", to=commit("c")[:9])

@@ -112,6 +112,7 @@ def test_a_snapshot_is_brought_back_once_and_proved(start: Callable[..., World])
     assert (done["from"]["image"], done["to"]["image"]) == (NEW, world.snapshot_image(1))
     assert done["to"]["deployment"] == good["deploymentId"]
     assert "It does not last" in json.dumps(done["warnings"])
+    assert "or pin it (option pin; rollback_pin of the playbook)" in json.dumps(done["warnings"])
     world.serves(world.snapshot_image(1))
 
     again = world.rollback()

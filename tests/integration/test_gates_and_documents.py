@@ -76,7 +76,7 @@ def said(live: Live, tmp_path: Path) -> str:
 def test_both_say_what_holds_and_what_does_not(said: str, tmp_path: Path) -> None:
     for words in (
         "DOCUMENTS  school",
-        "public.users.preferences: 2 document(s)",
+        "public.users.preferences: 2 documents",
         "DOCUMENTS DO NOT CONFORM  school",
         "1  $ lacks the property digest",
         "GATES PASSED  ",

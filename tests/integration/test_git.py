@@ -283,7 +283,25 @@ def test_a_range_newest_first_in_one_push(world: Repositories) -> None:
     assert (world.origin / "pushes").read_text() == "pushed\npushed\n"
     assert world.file("app.txt") == LINES.strip()
     assert not world.done("git_revert", commits=[f"{good}..{commits[2]}"])["changed"]
-    assert "no commit" in world.refused("git_revert", commits=[f"HEAD..{good}"])
+    assert f"no commit: nothing in {good} came after {commits[2][:12]}" in world.refused(
+        "git_revert", commits=[f"HEAD..{good}"]
+    )
+
+
+@pytest.mark.parametrize("end", ["main", "HEAD"])
+def test_a_range_that_begins_at_a_revert_at_the_end(world: Repositories, end: str) -> None:
+    bad = bad_release(world)
+    revert = world.done("git_revert", commits=[bad])["after"]
+    again = world.done("git_revert", commits=[f"{revert}..{end}"])
+    assert (again["changed"], again["reverted"], again["already"], world.at()) == (False, [], [], revert)
+    assert not world.done("git_revert", commits=[f"{end}.."])["changed"]
+
+
+def test_a_range_from_elsewhere_that_holds_nothing(world: Repositories) -> None:
+    world.here.git("switch", "--quiet", "--create", "elsewhere")
+    elsewhere = world.here.commit("(ved-2) Elsewhere")
+    words = f"'{elsewhere}..main', which holds no commit: nothing in main came after {elsewhere[:12]}."
+    assert words in world.refused("git_revert", commits=[f"{elsewhere}..main"])
 
 
 def merged_feature(world: Repositories) -> tuple[str, str, str]:
@@ -502,7 +520,11 @@ def test_a_branch_is_merged_once(world: Repositories) -> None:
 def test_only_what_was_tested_is_merged(world: Repositories) -> None:
     tested = fix_of(world)
     later = world.here.commit("(ved-3) Not tested")
-    options = {"source": "hotfix/x", "commit": tested, "message": "(ved-2) Merge the fix,\n  and nothing else\n\nWhy."}
+    options = {
+        "source": "hotfix/x",
+        "commit": tested,
+        "commit_message": "(ved-2) Merge the fix,\n  and nothing else\n\nWhy.",
+    }
     assert f"hotfix/x is at {later[:12]}, and not at {tested[:12]}" in world.refused("git_merge", **options)
     world.here.git("reset", "--quiet", "--hard", tested)
     done = world.done("git_merge", **options)

@@ -118,7 +118,7 @@ def test_offenders_are_named_and_no_value_is_told(documents: Live) -> None:
     assert users["offenders"][0] == {"id": "u01998", "path": "$.theme", "message": 'is none of "light", "dark"'}
     assert marks["offenders"] == [{"id": "2, bob", "path": "$", "message": "is string, not integer"}]
     assert loose["offenders"] == [{"id": "(0,3)", "path": "$", "message": "is NULL"}]
-    assert "3 of 2000 document(s) do not conform" in result["msg"]
+    assert "3 of 2000 documents do not conform" in result["msg"]
     assert "Ann Smith" not in json.dumps(result)
     shown = check(documents, PREFERENCES, show_values=True)
     assert "Ann Smith" in json.dumps(shown["columns"])

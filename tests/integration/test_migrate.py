@@ -126,7 +126,7 @@ def test_the_plan_names_what_would_be_applied_and_touches_nothing(story: Story) 
     assert not plan.failed, plan.text
     assert f"to apply {GOOD} {BAD}" in plan.text
     assert f"allowed {BAD}, line 1: require-concurrent-index-creation, because the table is small" in plan.text
-    assert "1 columns are checked before and after" in plan.text
+    assert "1 column is checked before and after" in plan.text
     assert plan.changed == 1
     assert (plan.migrations, plan.journal, plan.dumps) == (
         story.before.migrations,

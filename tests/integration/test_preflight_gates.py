@@ -107,14 +107,19 @@ def test_what_git_complains_of(checkout: Path) -> None:
     assert result["failed"]
     assert result["passed"] is False
     assert set(outcomes(result).values()) == {"failed"}
-    for complaint in ("scratch", "on hotfix/login, not on main", "1 of 2 commit(s) to push", "'quick fix'"):
+    for complaint in (
+        "scratch",
+        "on hotfix/login, not on main",
+        "1 of 2 commits to push does not match",
+        "'quick fix'",
+    ):
         assert complaint in result["msg"]
 
 
 def test_a_branch_that_the_remote_never_saw(checkout: Path) -> None:
     git(checkout, "update-ref", "-d", "refs/remotes/origin/main")
     result = preflight(checkout, MESSAGES)
-    assert "1 of 2 commit(s) to push" in result["msg"]
+    assert "1 of 2 commits to push does not match" in result["msg"]
     git(checkout, "push", "--quiet", "origin", "main:elsewhere")
     assert preflight(checkout, MESSAGES)["passed"] is True
 

@@ -245,7 +245,7 @@ def _advice(scene: Scene, plan: Plan, serves: bool, pin: bool) -> list[str]:
         rest = (
             "autoDeploy is off, so that no push does it, until state=unpinned or a person switches it on again."
             if pin
-            else "Deploy a mended version next, or use pin=true."
+            else "Deploy a mended version next, or pin it (option pin; rollback_pin of the playbook)."
         )
         advice.append(
             f"It does not last: the next deploy, rebuild or reload of {scene.service.name} leads back to its newest "

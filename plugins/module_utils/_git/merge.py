@@ -19,7 +19,7 @@ MERGE_ARGUMENTS: dict[str, dict[str, object]] = {
     **LAND_ARGUMENTS,
     "source": {"type": "str", "required": True},
     "into": {"type": "str", "default": "main"},
-    "message": {"type": "str", "default": ""},
+    "commit_message": {"type": "str", "default": ""},
     "commit": {"type": "str"},
 }
 
@@ -52,7 +52,9 @@ def merge(params: Mapping[str, t.Any], check_mode: bool, run: Runner = run_progr
     checkout = Checkout.at(params, run)
     remote_source = checkout.remote_branch(source)
     local_source = checkout.local_branch(source)
-    message = params["message"].strip() or f"Merge branch '{source}'" + ("" if into == "main" else f" into {into}")
+    message = params["commit_message"].strip() or f"Merge branch '{source}'" + (
+        "" if into == "main" else f" into {into}"
+    )
 
     def work(scratch: Scratch, start: str) -> Merge:
         commit = _agreed(checkout, scratch, source, local_source, remote_source)

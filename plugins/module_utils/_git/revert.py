@@ -13,6 +13,7 @@ from .checkout import (
     Checkout,
     Commit,
     commits_between,
+    contains,
     require_branch_name,
     short,
     subject_of,
@@ -123,13 +124,20 @@ class _Reverting:
         # What a merge brought goes with the merge.
         along = ["--first-parent"] if self._mainline else []
         within = self._git.asked("rev-list", *along, f"--max-count={_MOST + 1}", f"{begin}..{end}", "--").split()
+        if not within and self._moves_with_the_branch(ends[1]) and contains(self._git, begin, self._start):
+            return []
         if not within or len(within) > _MOST:
-            how_many = f"more than {_MOST} commits" if within else "no commit"
+            how_many = (
+                f"more than {_MOST} commits" if within else f"no commit: nothing in {ends[1]} came after {short(begin)}"
+            )
             raise PlatformError(
-                f"Option commits holds {name!r}, which is {how_many}.",
+                f"Option commits holds {name!r}, which holds {how_many}.",
                 "A range a..b is what b has and a has not; b is the newer one.",
             )
         return within
+
+    def _moves_with_the_branch(self, part: str) -> bool:
+        return relative_to_head(part, self._branch, self._checkout.remote) is not None
 
     def _commit(self, part: str, name: str) -> str:
         suffix = relative_to_head(part, self._branch, self._checkout.remote)

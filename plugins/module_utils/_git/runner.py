@@ -262,11 +262,11 @@ class Git:
         )
 
 
-def git_in(folder: str, timeout: float, run: Runner = run_program, inherited: Mapping[str, str] = os.environ) -> Git:
+def git_in(folder: str, timeout: float, run: Runner = run_program, inherited: Mapping[str, str] | None = None) -> Git:
     """git in a checkout, with the environment of this process without what would ask, page or translate."""
     if run is run_program and shutil.which("git") is None:
         raise PlatformError("git is not on this host.", "Install git 2.34 or newer.")
-    return Git(run, folder, timeout, quiet_environment(inherited))
+    return Git(run, folder, timeout, quiet_environment(os.environ if inherited is None else inherited))
 
 
 def ssh_that_never_asks() -> dict[str, str]:

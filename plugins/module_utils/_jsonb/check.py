@@ -341,7 +341,7 @@ def _outcome(judged: Judged, options: Options) -> tuple[str, int, str]:
         return COULD_NOT_CHECK, tally.new, judged.reason
     part = "of the sample " if judged.column.sampled else ""
     if not tally.invalid:
-        reason = f"a sample of {tally.checked} document(s); the others were not looked at" if part else ""
+        reason = f"a sample of {_documents(tally.checked)}; the others were not looked at" if part else ""
         return SAMPLE_PASSED if part else PASSED, 0, reason
     return beside(options.baseline.get((wanted.table, wanted.column)), tally, part)
 
@@ -349,17 +349,30 @@ def _outcome(judged: Judged, options: Options) -> tuple[str, int, str]:
 def beside(former: Mapping[str, Any] | None, tally: Tally, part: str) -> tuple[str, int, str]:
     """The same for documents that do not conform, beside what a former run has found."""
     if former is None or former.get("outcome") == COULD_NOT_CHECK:
-        return FAILED, tally.new, f"{tally.invalid} of {tally.checked} document(s) {part}do not conform"
+        return (
+            FAILED,
+            tally.new,
+            f"{tally.invalid} of {_documents(tally.checked)} {part}{_do(tally.invalid)} not conform",
+        )
     if former.get("offenders_digest") == _figures(tally, 0.0)["offenders_digest"]:
-        return NO_WORSE, 0, f"the same {tally.invalid} document(s) as before do not conform"
+        return NO_WORSE, 0, f"the same {_documents(tally.invalid)} as before {_do(tally.invalid)} not conform"
     if not tally.new:
-        return NO_WORSE, 0, f"{tally.invalid} document(s) that did not conform before still do not"
+        return NO_WORSE, 0, f"{_documents(tally.invalid)} that did not conform before still {_do(tally.invalid)} not"
+    new = f"{_documents(tally.new)} {part}{_do(tally.new)}"
     if former.get("sampled"):
-        reason = f"{tally.new} document(s) {part}do not conform that the former result does not name"
+        reason = f"{new} not conform that the former result does not name"
         return FAILED, tally.new, f"{reason}; that was a sample, so that they may have been there before"
     untold = int(former.get("invalid", 0)) - len(former.get("offenders", ()))
     doubt = f"; the former result does not name {untold} of its own, which may be among them" if untold > 0 else ""
-    return FAILED, tally.new, f"{tally.new} document(s) {part}do not conform that did before{doubt}"
+    return FAILED, tally.new, f"{new} not conform that did before{doubt}"
+
+
+def _documents(number: int) -> str:
+    return f"{number} document{'' if number == 1 else 's'}"
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
 
 
 def wanted_of(entry: Mapping[str, Any], schema: Any, *, show_values: bool) -> Wanted | Refused:

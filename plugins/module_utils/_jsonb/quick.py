@@ -42,10 +42,10 @@ def _is_number(value: Any) -> bool:
 
 
 _TYPES: dict[str, Accepts] = {
-    "object": lambda value: type(value) is dict,
-    "array": lambda value: type(value) is list,
-    "string": lambda value: type(value) is str,
-    "boolean": lambda value: type(value) is bool,
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "integer": _is_integer,
     "number": _is_number,
@@ -134,7 +134,7 @@ def _for_objects(schema: Mapping[str, Any]) -> Accepts | None:
     find = properties.get
 
     def accepts(value: Any) -> bool:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             return True
         if not required <= value.keys() or not least <= len(value) <= most:
             return False
@@ -158,7 +158,7 @@ def _for_arrays(schema: Mapping[str, Any]) -> Accepts | None:
     least, most = schema.get("minItems", 0), schema.get("maxItems", float("inf"))
 
     def accepts(value: Any) -> bool:
-        if type(value) is not list:
+        if not isinstance(value, list):
             return True
         return (
             least <= len(value) <= most
@@ -176,7 +176,7 @@ def _for_strings(schema: Mapping[str, Any]) -> Accepts | None:
     search = re.compile(schema["pattern"]).search if "pattern" in schema else None
 
     def accepts(value: Any) -> bool:
-        if type(value) is not str:
+        if not isinstance(value, str):
             return True
         return least <= len(value) <= most and (search is None or search(value) is not None)
 
@@ -204,10 +204,10 @@ def _for_values(schema: Mapping[str, Any]) -> Accepts | None:
     if allowed is None:
         return None
     # Only what nothing else equals: to Python, 1 is True.
-    if ("enum" in schema and "const" in schema) or not all(one is None or type(one) is str for one in allowed):
+    if ("enum" in schema and "const" in schema) or not all(one is None or isinstance(one, str) for one in allowed):
         raise Unknown
     values = frozenset(allowed)
-    return lambda value: (value is None or type(value) is str) and value in values
+    return lambda value: (value is None or isinstance(value, str)) and value in values
 
 
 def _combined(word: str, schemas: Sequence[Any]) -> Accepts:

@@ -182,8 +182,8 @@ def notes(project: Project, target: Deployment, pushes_deploy: bool | None) -> l
         told.append(f"{latest.label} is being built, and will take production when it is done.")
     if pushes_deploy:
         told.append(
-            f"The next push to {project.production_branch} deploys again; production_deployments=disabled prevents it, "
-            "and so does a git revert there."
+            f"The next push to {project.production_branch} deploys again: revert the commit before, or switch "
+            "production deployments off (production_deployments=disabled)."
         )
     elif pushes_deploy is False:
         told.append("Production deployments are disabled: no push deploys until production_deployments=enabled.")

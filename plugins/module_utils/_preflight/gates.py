@@ -37,7 +37,7 @@ GATE: dict[str, Any] = {
     "hint": {"type": "str"},
     "branch": {"type": "str", "default": "main"},
     "remote": {"type": "str", "default": "origin"},
-    "pattern": {"type": "str", "default": r"^(?:Revert \")?\(ved-[0-9a-z.]+\) \S"},
+    "pattern": {"type": "str", "default": r'^(?:(?:Revert|Reapply) ")?\(ved-[0-9a-z.]+\) \S'},
     "pending_exit_codes": {"type": "list", "elements": "int", "default": [8, 75]},
     "interval": {"type": "float", "default": 10.0},
 }

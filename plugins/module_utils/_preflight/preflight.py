@@ -186,7 +186,7 @@ def _clean_tree(gate: Gate, preflight: Preflight, world: World) -> Result:
     files = world.checkout().changed_files()
     if not files:
         return Result(gate, PASSED)
-    reason = f"{len(files)} file(s) are not committed: {_some(files)}"
+    reason = f"{len(files)} {'file is' if len(files) == 1 else 'files are'} not committed: {_some(files)}"
     return Result(gate, FAILED, reason, gate.hint or "Commit or stash them: what is deployed is what is committed.")
 
 
@@ -205,9 +205,10 @@ def _commit_message(gate: Gate, preflight: Preflight, world: World) -> Result:
     commits = commits_between(checkout.git, "--no-merges", "HEAD", "--not", known, limit=_COMMITS)
     rule = re.compile(gate.pattern, re.IGNORECASE)
     wrong = [f"{short(one.commit)} {clip(one.subject, 80)!r}" for one in commits if not rule.search(one.subject)]
+    to_push = f"{len(commits)} commit{'' if len(commits) == 1 else 's'} to push"
     if not wrong:
-        return Result(gate, PASSED, f"{len(commits)} commit(s) to push")
-    reason = f"{len(wrong)} of {len(commits)} commit(s) to push do not match {gate.pattern}: {_some(wrong)}"
+        return Result(gate, PASSED, to_push)
+    reason = f"{len(wrong)} of {to_push} {'does' if len(wrong) == 1 else 'do'} not match {gate.pattern}: {_some(wrong)}"
     return Result(gate, FAILED, redact_text(reason), gate.hint or "Reword them: git commit --amend, or git rebase -i.")
 
 

@@ -61,3 +61,17 @@ def test_a_dump_that_was_not_sent_elsewhere_needs_no_other_dump() -> None:
     assert "send it with playbooks/backup.yml --tags offsite" in unsent
     for made in ({"dump": "/b/shop.dump", "manifest": {"offsite": offsite}}, {"dump": None, "manifest": None}):
         assert "Mend the cause and run playbooks/backup.yml again." in told(made)
+
+
+@pytest.mark.parametrize("role", ["migrate", "hotfix"])
+@pytest.mark.parametrize(
+    ("result", "lines"),
+    [
+        ({"msg": "Mend it.\nThen go on.\n"}, ['what happened  "Look" failed: Mend it.', "               Then go on."]),
+        ({}, ['what happened  "Look" failed.', "what to do     Look at the error above."]),
+    ],
+)
+def test_why_it_cannot_begin(role: str, result: dict[str, Any], lines: list[str]) -> None:
+    facts = {"inventory_hostname": "vps", "ansible_failed_task": {"name": "Look"}, "ansible_failed_result": result}
+    text = Templated(role, **facts, platform_postgres_database="shop").text("cannot_begin.txt.j2")
+    assert text.splitlines()[2:] == lines

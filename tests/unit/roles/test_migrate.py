@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.conftest import ROOT
@@ -29,3 +30,31 @@ def test_code_and_schema_are_compared_in_the_checkout_whoever_migrates() -> None
     options = there.value("migrate_prisma_options")
     assert options["schema"] == "app"
     assert not options.keys() & {"image", "network", "database_url"}
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ({"commit": "4f1c9d2a" * 5, "subject": "Add a note", "clean": True}, 'commit 4f1c9d2a4f1c "Add a note"'),
+        (
+            {"commit": "4f1c9d2a" * 5, "subject": "Add a note", "clean": False},
+            'commit 4f1c9d2a4f1c "Add a note", and what is not committed there',
+        ),
+        ({"msg": "no git checkout"}, None),
+    ],
+)
+def test_the_plan_names_where_the_migrations_come_from(source: dict[str, Any], line: str | None) -> None:
+    facts = {
+        "inventory_hostname": "vps",
+        "ansible_check_mode": False,
+        "platform_postgres_database": "shop",
+        "migrate_health_before": {"healthy": True},
+        "migrate_lock": {"lock": None},
+    }
+    seen = {"pending": ["1_note"], "migrations": [], "findings": []}
+    text = Templated(
+        "migrate", **facts, migrate_seen=seen, migrate_source=source, migrate_dump_plan={}, platform_jsonb_schemas=[{}]
+    ).text("plan.txt.j2")
+    told = [each[16:] for each in text.splitlines() if each.startswith("from ")]
+    assert told == ([line] if line else [])
+    assert "1 column is checked before and after" in text

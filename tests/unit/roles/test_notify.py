@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._notify.events import EVENTS
 
 from tests.conftest import ROOT
+from tests.unit.roles.templated import Templated
 
 RUN = "20261123T020000Z"
 KNOWN = {
@@ -68,3 +69,26 @@ def test_the_caller_knows_better() -> None:
 def test_titles_tell_events_apart() -> None:
     titles = [lines_of(event)[0] for event in EVENTS]
     assert len(set(titles)) == len(titles)
+
+
+def test_contacts_say_why_a_channel_is_silent() -> None:
+    rows = [
+        {
+            "contact": "Ops",
+            "channel": "mail",
+            "address": "",
+            "state": "silenced",
+            "reason": "The channel has no address.",
+        },
+        {"contact": "Ops", "channel": "chat", "address": "json://… (Ops)", "state": "planned", "reason": None},
+    ]
+    text = Templated(
+        "notify",
+        inventory_hostname="vps",
+        notify_to=[{"role": "Ops"}],
+        notify_result={"deliveries": rows, "problems": [], "waiting": 1},
+        notify_spool="/s",
+    ).text("notify_contacts.j2")
+    assert "mail: silenced: The channel has no address.\n" in text
+    assert "chat: json://…\n" in text
+    assert "1 undelivered message in /s" in text

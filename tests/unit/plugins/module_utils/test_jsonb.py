@@ -193,9 +193,14 @@ def test_offenders_that_are_known_are_not_named_again() -> None:
     ("former", "outcome", "said", "unsaid"),
     [
         ({"outcome": "failed", "invalid": 1, "offenders": [{"id": "2"}]}, "failed", "that did before", "sample"),
-        ({"outcome": "could_not_check"}, "failed", "1 of 3 document(s) do not conform", "before"),
+        ({"outcome": "could_not_check"}, "failed", "1 of 3 documents does not conform", "before"),
         ({"outcome": "sample_passed", "sampled": True}, "failed", "may have been there before", "that did before"),
-        ({"outcome": "failed", "offenders_digest": "1:0000000000000007"}, "no_worse", "same 1", "that did before"),
+        (
+            {"outcome": "failed", "offenders_digest": "1:0000000000000007"},
+            "no_worse",
+            "same 1 document as before does not",
+            "that did before",
+        ),
     ],
 )
 def test_no_more_is_said_of_before_than_was_seen(former: Any, outcome: str, said: str, unsaid: str) -> None:
