@@ -14,7 +14,7 @@ from ._journal import names_in, read_entry
 
 UNDER_WAY, SUCCEEDED, FAILED, INTERRUPTED = OUTCOMES = ("under_way", "succeeded", "failed", "interrupted")
 PREVIOUS = "previous"
-_KIND = "deploy"
+_KIND, _RETURN_KIND = "deploy", "rollback"
 #: Fewer digits of a commit may be those of another one.
 _DIGITS = 7
 
@@ -79,15 +79,45 @@ class Release:
         return {**vars(self), "began_at": began, "seconds": self.seconds}
 
 
+@dataclass(frozen=True)
+class Return:
+    """One rollback that succeeded.
+
+    :param release: the run of the release that it returned to; empty when none was named.
+    :param place: deployment, commit and image of what it returned to.
+    :param revert: the newest commit of the branch, once all that came after the release was reverted on it.
+    """
+
+    began: float
+    application: str = ""
+    release: str = ""
+    place: Mapping[str, t.Any] = field(default_factory=dict)
+    revert: str | None = None
+
+
 class Releases(list[Release]):
     """Newest first.
 
     :ivar unreadable: entries of the journal that tell nothing, and why.
+    :ivar returns: the rollbacks, oldest first.
     """
 
-    def __init__(self, releases: Iterable[Release] = (), unreadable: Sequence[str] = ()) -> None:
+    def __init__(
+        self, releases: Iterable[Release] = (), unreadable: Sequence[str] = (), returns: Sequence[Return] = ()
+    ) -> None:
         super().__init__(releases)
         self.unreadable = list(unreadable)
+        self.returns = list(returns)
+
+    def of(self, application: str | None) -> Releases:
+        """Those of one application; without any, all."""
+        if not application:
+            return self
+        return Releases(
+            [release for release in self if release.application == application],
+            self.unreadable,
+            [one for one in self.returns if one.application == application],
+        )
 
 
 _RECORDED = {one.name for one in fields(Release)}
@@ -95,16 +125,42 @@ _RECORDED = {one.name for one in fields(Release)}
 
 def read_releases(folder: str) -> Releases:
     """Every deployment of the journal, newest first; entries of before there were releases tell less."""
-    found, unreadable = [], []
-    for name in names_in(folder, _KIND):
-        path = os.path.join(folder, name)
-        try:
-            found.append(release_of(read_entry(path), path))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            unreadable.append(f"{name} is no release: {error}")
+    unreadable: list[str] = []
+    found = _read(folder, _KIND, release_of, unreadable)
+    returns = _read(folder, _RETURN_KIND, _return_of, unreadable)
     # Two runs of one second differ in when they began.
     found.sort(key=lambda release: release.began, reverse=True)
-    return Releases(found, unreadable)
+    told = sorted((one for one in returns if one is not None), key=lambda one: one.began)
+    return Releases(found, unreadable, told)
+
+
+_Told = t.TypeVar("_Told")
+
+
+def _read(
+    folder: str, kind: str, told_by: t.Callable[[Mapping[str, t.Any], str], _Told], unreadable: list[str]
+) -> list[_Told]:
+    found = []
+    for name in names_in(folder, kind):
+        path = os.path.join(folder, name)
+        try:
+            found.append(told_by(read_entry(path), path))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            unreadable.append(f"{name} is no {'release' if kind == _KIND else 'rollback'}: {error}")
+    return found
+
+
+def _return_of(entry: Mapping[str, t.Any], _path: str) -> Return | None:
+    if entry["outcome"] != SUCCEEDED:
+        return None
+    release = _mapping(entry, "release")
+    return Return(
+        began=float(entry["began"]),
+        application=str(_mapping(entry, "application").get("id") or ""),
+        release=str(release.get("run") or ""),
+        place=_mapping(entry, "to"),
+        revert=release.get("revert") or None,
+    )
 
 
 def release_of(entry: Mapping[str, t.Any], path: str) -> Release:
@@ -144,16 +200,19 @@ def _mapping(entry: Mapping[str, t.Any], key: str) -> dict[str, t.Any]:
     return dict(found)
 
 
-def chosen(releases: Sequence[Release], name: str, serving: Mapping[str, t.Any]) -> Release:
+def chosen(
+    releases: Sequence[Release], name: str, serving: Mapping[str, t.Any], returns: Sequence[Return] = ()
+) -> Release:
     """The release to return to.
 
     :param releases: newest first.
     :param name: a run, a deployment, a commit, or ``previous``: what served before the newest that succeeded.
     :param serving: deployment, commit and image of what runs, as far as they are known.
+    :param returns: the rollbacks, oldest first.
     """
     good = [release for release in releases if release.outcome == SUCCEEDED]
     if name == PREVIOUS:
-        return _previous(good, serving)
+        return _previous(_Past(good, returns), serving)
     meant = [release for release in good if release.bears(name)]
     if meant:
         commits = {release.commit for release in meant}
@@ -173,37 +232,80 @@ def chosen(releases: Sequence[Release], name: str, serving: Mapping[str, t.Any])
     )
 
 
-def _previous(good: Sequence[Release], serving: Mapping[str, t.Any]) -> Release:
-    now = _serving(good, serving)
+def serving_release(
+    releases: Sequence[Release], place: Mapping[str, t.Any], returns: Sequence[Return]
+) -> Release | None:
+    """The release whose code runs; None when no play has deployed it, or it is not known."""
+    return _Past([release for release in releases if release.outcome == SUCCEEDED], returns).serving(place)
+
+
+def _previous(past: _Past, serving: Mapping[str, t.Any]) -> Release:
+    good, now = past.good, past.serving(serving)
     if good and now is None:
         # Something that no play has deployed came after it.
-        return good[0]
-    if now is not None and not _same(now, good[0]):
+        return past.standing[0]
+    if now is not None and now in past.standing and not past.same(now, good[0]):
         # It was returned to before.
         return now
-    found = next((release for release in good if not _same(release, now)), None)
+    found = next((release for release in past.standing if not past.same(release, good[0])), None)
     if found is None:
         raise PlatformError("The journal has no release that succeeded before the one that serves now.", _NO_RELEASE)
     return found
 
 
-def _serving(good: Sequence[Release], place: Mapping[str, t.Any]) -> Release | None:
-    """The release that runs: by Dokploy's record; by its commit; by its image only where no commit is known."""
-    for key in ("deployment", "commit", "image"):
-        if place.get(key):
-            found = next((release for release in good if getattr(release, key) == place[key]), None)
-            if found is not None or key == "commit":
+class _Past:
+    """What succeeded, and what of it was rolled back.
+
+    :ivar good: newest first.
+    :ivar standing: those that no rollback has left for an older one since.
+    """
+
+    def __init__(self, good: Sequence[Release], returns: Sequence[Return]) -> None:
+        self.good = self.standing = list(good)
+        self._reverted_to: dict[str, str] = {}
+        left: set[str] = set()
+        for one in returns:
+            target = next((release for release in good if release.run == one.release), None)
+            target = target or self.serving(one.place)
+            if target is None:
+                continue
+            left |= {release.run for release in good if target.began < release.began < one.began}
+            left -= {target.run, *(release.run for release in good if self.same(release, target))}
+            if one.revert and target.commit:
+                self._reverted_to[one.revert] = self._code(target.commit)
+        self.standing = [release for release in good if release.run not in left]
+
+    def _code(self, commit: str) -> str:
+        """A branch on which all since a release was reverted has the code of that release."""
+        return next((code for revert, code in self._reverted_to.items() if _alike(revert, commit)), commit)
+
+    def serving(self, place: Mapping[str, t.Any]) -> Release | None:
+        """The release that runs: by Dokploy's record; by its commit; by its image only where no commit is known."""
+        if place.get("deployment"):
+            found = next((release for release in self.good if release.deployment == place["deployment"]), None)
+            if found is not None:
                 return found
-    return None
+        if place.get("commit"):
+            code = self._code(place["commit"])
+            return next(
+                (release for release in self.good if release.commit and _alike(self._code(release.commit), code)), None
+            )
+        if place.get("image"):
+            return next((release for release in self.good if release.image == place["image"]), None)
+        return None
+
+    def same(self, release: Release, other: Release) -> bool:
+        """The same thing deployed once more is no other release."""
+        if release.commit and other.commit:
+            return _alike(self._code(release.commit), self._code(other.commit))
+        return bool(release.deployment) and release.deployment == other.deployment
 
 
-def _same(release: Release, other: Release | None) -> bool:
-    """The same thing deployed once more is no other release."""
-    if other is None:
-        return False
-    if release.commit and other.commit:
-        return release.commit == other.commit
-    return bool(release.deployment) and release.deployment == other.deployment
+def _alike(commit: str, other: str) -> bool:
+    """A run that was told the first digits of a commit may have kept no more of it."""
+    return commit == other or (
+        min(len(commit), len(other)) >= _DIGITS and (commit.startswith(other) or other.startswith(commit))
+    )
 
 
 def dump_for(releases: Sequence[Release], release: Release) -> tuple[Mapping[str, t.Any], str] | None:

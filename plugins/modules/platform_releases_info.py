@@ -45,12 +45,16 @@ options:
         runs deployed the same commit, the newest is meant.
       - V(previous) is what served before the newest release that succeeded. Where O(serving) is older than that, it was
         returned to before, and is meant; so a second rollback goes no further back than the first.
+      - A release that a rollback of the journal has left is not V(previous), nor is what was built of its revert
+        another release than the one that was returned to.
       - O(limit), O(outcome) and O(commit) do not limit what is chosen from.
     type: str
   serving:
     description:
-      - What serves now, C(deployment), C(commit) and C(image) as far as they are known. Only O(release=previous) asks.
-      - What the journal does not know was not deployed by a play; then V(previous) is the newest release.
+      - What serves now, C(deployment), C(commit) and C(image) as far as they are known. For O(release=previous)
+        and RV(serving).
+      - What the journal does not know was not deployed by a play; then V(previous) is the newest release that no
+        rollback has left.
     type: dict
     default: {}
 seealso:
@@ -197,6 +201,11 @@ release_dump:
   returned: success
   type: dict
   sample: null
+serving:
+  description: The run of the release whose code is that of O(serving); null when there is none.
+  returned: success
+  type: str
+  sample: null
 unreadable:
   description: Entries of the journal that tell nothing, and why.
   returned: success
@@ -215,6 +224,7 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._releases impo
     chosen,
     dump_for,
     read_releases,
+    serving_release,
 )
 
 
@@ -230,8 +240,9 @@ def sentence(found: Releases) -> str:
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
     every = read_releases(params["journal_dir"])
-    here = [release for release in every if params["application_id"] in (None, "", release.application)]
-    release = chosen(here, params["release"], params["serving"]) if params["release"] else None
+    here = every.of(params["application_id"])
+    release = chosen(here, params["release"], params["serving"], here.returns) if params["release"] else None
+    serving = serving_release(here, params["serving"], here.returns)
     dump = dump_for(here, release) if release else None
     commit = str(params["commit"] or "").lower()
     wanted = [
@@ -246,6 +257,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         "releases": [release.to_result() for release in told],
         "release": release.to_result() if release else None,
         "release_dump": {**dump[0], "run": dump[1]} if dump else None,
+        "serving": serving.run if serving else None,
         "unreadable": told.unreadable,
     }
 

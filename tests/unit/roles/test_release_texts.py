@@ -230,6 +230,81 @@ def test_the_plan_tells_of_an_interrupted_run() -> None:
     assert "/b/older.dump (1.00 KB), of before the interruption" in text
 
 
+def test_the_plan_of_what_serves_already_waits_for_nothing() -> None:
+    plan = {**FOUND["deploy_plan"], "after": FOUND["deploy_plan"]["before"]}
+    text = deploy(deploy_commit=OLDER, deploy_unless_commit=OLDER, deploy_plan=plan).text("plan.txt.j2")
+    assert "backend     nothing: the API says that it serves already" in text
+    assert "way back" not in text
+    text = deploy(deploy_commit=OLDER, deploy_unless_commit="", deploy_plan=plan).text("plan.txt.j2")
+    assert "serves already\n" not in text
+    assert "way back        to commit 9ac0d2e49ac0" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "way_back"), [([], "rollback.yml\n"), ([OLDER], "previous\n"), ([COMMIT], "rollback.yml\n")]
+)
+def test_the_way_back_after_the_first_release_is_one_that_does_not_refuse(before: list[str], way_back: str) -> None:
+    after = {"image": "api:latest", "commit": COMMIT}
+    text = deploy(
+        deploy_watched={"sent": 1, "after": after, "deployment": {"id": "d2"}, "verdict": None},
+        deploy_releases={"releases": [{"outcome": "succeeded", "commit": one} for one in before]},
+        deploy_pages_made={"deployment": {"id": "p2", "url": "https://p2.pages.dev"}},
+        deploy_told_after={}, deploy_healthy={"latency_p50_ms": 3},
+    ).text("summary.txt.j2")  # fmt: skip
+    (line,) = [line + "\n" for line in text.splitlines() if line.startswith("way back")]
+    assert line.endswith(way_back)
+
+
+LISTED: dict[str, Any] = {
+    "run": "20261123T070000Z", "outcome": "succeeded", "deployed": True, "commit": COMMIT, "image": "api:latest",
+    "version": None, "migration_head": None, "seconds": 9.0, "user": "ann", "subject": None, "deployment": "d2",
+    "pages": None, "dump": None, "applied_migrations": [], "message": "it serves",
+}  # fmt: skip
+
+
+def test_the_releases_tell_which_one_serves_and_which_deployed_nothing() -> None:
+    again = {**LISTED, "run": "20261123T080000Z", "deployed": False}
+    failed = {**LISTED, "run": "20261123T090000Z", "outcome": "failed", "message": "word " * 40}
+    found = {"releases": [failed, again, LISTED], "serving": again["run"], "unreadable": []}
+    role = deploy(deploy_releases=found, ansible_inventory_sources=["inventory/production"])
+    lines = role.text("releases.txt.j2").splitlines()
+    assert [line[:16] for line in lines if line.endswith("ann  SERVES NOW")] == [again["run"]]
+    assert [line[31:45] for line in lines if line.startswith("20261123")] == [
+        "failed        ", "served already", "succeeded     ",
+    ]  # fmt: skip
+    assert [line for line in lines if line.endswith(" word...")]
+    assert lines[-1].startswith("To return to one: ansible-playbook -i inventory/production playbooks/rollback.yml -e")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"body": {"commit": OLDER}}, "commit 9ac0d2e49ac0, of which the journal has no release"),
+        ({"body": "busy"}, "unknown"),
+        ({"skipped": True}, "unknown"),
+    ],
+)
+def test_the_releases_tell_when_none_of_them_serves(told: dict[str, Any], said: str) -> None:
+    found = {"releases": [LISTED], "serving": None, "unreadable": []}
+    text = deploy(deploy_releases=found, deploy_told_now=told, deploy_commit_key="commit").text("releases.txt.j2")
+    assert f"serves now        {said}" in text
+
+
+@pytest.mark.parametrize("role", ["deploy", "rollback"])
+def test_what_cannot_begin_tells_the_reason_first_and_the_owner_last(role: str) -> None:
+    facts = {
+        "inventory_hostname": "vps",
+        "ansible_failed_task": {"name": "Look"},
+        "ansible_failed_result": {"msg": "No answer. Check the key."},
+        "platform_contacts": [{"role": "Backend Lead", "channels": ["dev_api"]}],
+    }
+    lines = Templated(role, **facts).text("cannot_begin.txt.j2").rstrip().splitlines()
+    assert lines[2] == 'what happened  "Look" failed: No answer. Check the key.'
+    assert lines[-1] == "who owns this  Backend Lead (dev_api)"
+    lines = Templated(role, **facts | {"ansible_failed_result": {}}).text("cannot_begin.txt.j2").splitlines()
+    assert lines[2:4] == ['what happened  "Look" failed.', "what to do     Look at the error above."]
+
+
 def failure(**given: Any) -> str:
     return deploy(**{**FAILED, **given}).text("failure.txt.j2")
 
@@ -237,7 +312,8 @@ def failure(**given: Any) -> str:
 def test_a_failure_tells_the_state_of_each_part() -> None:
     text = failure(
         **PRISMA, **SCHEMA, **PAGES, **judged(additive=True), **DUMPED,
-        deploy_pushed={"commits": []}, deploy_pages_returned={"changed": True, "note": "The next push deploys again."},
+        deploy_pushed={"commits": [], "before": OLDER},
+        deploy_pages_returned={"changed": True, "note": "The next push deploys again."},
         deploy_returned={"changed": True, "strategy": "snapshot", "to": PLACE},
         platform_contacts=[{"role": "Backend Lead", "events": ["deploy_*"], "channels": ["dev_api"]}],
     )  # fmt: skip
@@ -246,7 +322,9 @@ def test_a_failure_tells_the_state_of_each_part() -> None:
         f"1 migration applied by this deployment, and left: what served before can live with it ({PENDING})",
         "dump           /b/shop.dump (2.00 KB), of before it",
         "deployment p1, commit 9ac0d2e49ac0, as before; The next push deploys again.",
-        "origin/main holds 4f1c9d2a4f1c: revert it",
+        "origin/main holds 4f1c9d2a4f1c: revert it, or the next push deploys it again:",
+        "ansible localhost -m vedfinance.platform.git_revert",
+        '"commits": ["9ac0d2e49ac0..4f1c9d2a4f1c"], "mainline": 1}',
         "backend FAILED; not begun: gates, dump, migrations, pages, health",
         "who owns this  Backend Lead (dev_api)",
         "Users are served by the version from before",
@@ -380,3 +458,76 @@ def test_the_plan_of_a_rollback_tells_each_part() -> None:
         "frontend, health, integrity, revert",
     ):
         assert told in text
+
+
+SERVICE = {"project": "shop", "environment": "production", "name": "api"}
+LEADS_BACK = "It does not last: the next deploy of api leads back to its newest version."
+DONE: dict[str, Any] = {
+    "rollback_began": "1000.0",
+    "rollback_run": "20261123T090000Z",
+    "rollback_version_path": "",
+    "rollback_plan": {
+        "application": SERVICE, "from": PLACE, "to": PLACE, "strategy": "snapshot", "stored": {}, "sticky": False,
+        "diff": {"before": 1, "after": 1},
+    },
+    "rollback_done": {
+        "changed": False, "application": SERVICE, "from": PLACE, "to": PLACE, "strategy": "snapshot", "sticky": False,
+        "environment_changes": None,
+        "verdict": None, "waited": 1.0, "warnings": [LEADS_BACK, "One more."],
+    },
+    "rollback_healthy": {"latency_p50_ms": 3},
+    "rollback_frontend": {
+        "changed": False, "before": {"id": "p1"}, "after": {"id": "p1", "url": "https://p1.pages.dev"},
+        "note": "The next push deploys again.",
+    },
+    "rollback_lock": {"lock": {"owner": {"user": "ann", "controller": "ops1", "job": ""}}},
+    "rollback_health_before": {"healthy": True},
+    "ansible_check_mode": False,
+    "rollback_git_revert": True,
+}  # fmt: skip
+PUSHED = {"changed": True, "after": COMMIT, "reverted": [{"subject": "a"}, {"subject": "b"}], "already": []}
+
+
+def test_a_rollback_that_reverts_tells_what_the_push_has_begun() -> None:
+    text = rollback(**DONE, rollback_reverted=PUSHED).text("summary.txt.j2")
+    assert text.startswith("REVERTED IN GIT  shop/production/api on vps")
+    assert (
+        "git         2 commits reverted, main is at 4f1c9d2a4f1c. Dokploy and Pages build that now; to watch it:"
+        " ansible-playbook playbooks/deploy.yml -e deploy_commit=4f1c9d2a4f1c\n"
+    ) in text
+    assert "lasting" not in text
+    assert LEADS_BACK not in text
+    assert "next push" not in text
+    assert "note        One more." in text
+    over = {"rollback_outcome": "succeeded", "rollback_message": "it served already"}
+    entry = json.loads(rollback(**DONE, **over, rollback_reverted=PUSHED).text("journal.json.j2"))
+    assert entry["release"]["revert"] == COMMIT
+
+
+def test_a_rollback_that_reverts_nothing_new_and_one_that_is_pinned() -> None:
+    before = {**PUSHED, "changed": False, "reverted": [], "already": [{"subject": "a"}]}
+    text = rollback(**DONE, rollback_reverted=before).text("summary.txt.j2")
+    assert text.startswith("SERVES ALREADY")
+    assert "git         no commit reverted, 1 before, main is at 4f1c9d2a4f1c.\n" in text
+    text = rollback(**DONE, rollback_reverted=PUSHED, rollback_pin=True).text("summary.txt.j2")
+    assert "Nothing builds that where auto-deploy is off (rollback_pin)." in text
+    assert "lasting     no" in text
+
+
+def test_a_rollback_without_a_revert_gives_the_command_of_one() -> None:
+    text = rollback(**{**DONE, "rollback_git_revert": False}).text("summary.txt.j2")
+    assert "playbooks/rollback.yml -e rollback_release=r1 -e rollback_git_revert=true\n" in text
+    assert "lasting     no" in text
+    assert f"note        {LEADS_BACK}" in text
+    assert "are reverted by hand" in rollback(**{**DONE, "rollback_git_revert": False}, rollback_checkout="").text(
+        "summary.txt.j2"
+    )
+
+
+def test_the_plan_of_a_rollback_to_what_serves_already_does_nothing() -> None:
+    text = rollback(
+        **{**DONE, "rollback_lock": {"lock": None}, "ansible_check_mode": True, "rollback_git_revert": False}
+    ).text("plan.txt.j2")
+    assert "deployment d1: it serves already" in text
+    assert "frontend        deployment p1 serves already" in text
+    assert "steps           health, integrity\n" in text

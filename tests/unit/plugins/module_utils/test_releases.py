@@ -11,9 +11,11 @@ import pytest
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._releases import (
     Release,
+    Return,
     chosen,
     dump_for,
     read_releases,
+    serving_release,
 )
 
 BEGAN = 1_795_000_000.0
@@ -178,6 +180,91 @@ def test_images_tell_where_there_is_no_commit() -> None:
 def test_the_first_release_has_none_before_it() -> None:
     with pytest.raises(PlatformError, match="before the one that serves"):
         chosen([release(1)], "previous", {"deployment": "d1"})
+
+
+# -- what a rollback has left ---------------------------------------------------------------------------------------
+
+REVERT = "e" * 40
+
+
+def returned(after: int, to: int, revert: str | None = None) -> Return:
+    """A rollback, half a second after a release."""
+    return Return(began=BEGAN + after + 0.5, application="app", release=f"r{to}", revert=revert)
+
+
+@pytest.mark.parametrize(
+    "serving",
+    [
+        {"deployment": "built-of-the-push", "commit": REVERT},
+        {"deployment": "by-hand", "commit": "f" * 40},
+        {"deployment": "d3"},
+        {"deployment": "d2"},
+        {},
+    ],
+)
+def test_previous_never_leads_back_to_what_was_left(serving: dict[str, str]) -> None:
+    releases = newest_first(release(1), release(2), release(3))
+    assert chosen(releases, "previous", serving, [returned(3, 2, REVERT)]).run == "r2"
+
+
+def test_a_rollback_that_named_no_release_is_known_by_its_place() -> None:
+    plain = Return(began=BEGAN + 3.5, place={"deployment": "d2"})
+    assert chosen(newest_first(release(1), release(2), release(3)), "previous", {}, [plain]).run == "r2"
+
+
+def test_one_to_what_the_journal_does_not_know_leaves_nothing() -> None:
+    unknown = Return(began=BEGAN + 3.5, place={"deployment": "by-hand"})
+    assert chosen(newest_first(release(2), release(3)), "previous", {}, [unknown]).run == "r3"
+
+
+def test_what_was_left_did_not_serve_before_a_newer_release() -> None:
+    releases = newest_first(release(1), release(2), release(3), release(4))
+    assert chosen(releases, "previous", {"deployment": "d4"}, [returned(3, 2)]).run == "r2"
+
+
+@pytest.mark.parametrize("digits", [12, 40])
+def test_the_revert_that_was_deployed_is_the_release_that_was_returned_to(digits: int) -> None:
+    releases = newest_first(release(1), release(2), release(3), release(4, commit=REVERT[:digits]))
+    assert chosen(releases, "previous", {"deployment": "d4"}, [returned(3, 2, REVERT)]).run == "r1"
+
+
+def test_what_was_returned_to_afterwards_stands_again() -> None:
+    releases = newest_first(release(1), release(2), release(3))
+    there_and_back = [returned(3, 1), returned(4, 3)]
+    assert chosen(releases, "previous", {"commit": "f" * 40}, there_and_back).run == "r3"
+    assert chosen(releases, "previous", {"deployment": "d3"}, there_and_back).run == "r1"
+
+
+def test_the_same_commit_that_served_already_was_not_left() -> None:
+    releases = newest_first(release(1), release(2, commit=f"{1:040x}"), release(3))
+    assert chosen(releases, "previous", {}, [returned(3, 1)]).run == "r2"
+
+
+def test_a_release_serves_by_its_record_its_commit_or_its_revert() -> None:
+    releases = newest_first(release(1), release(2), release(3, outcome="failed"))
+    returns = [returned(2, 1, REVERT)]
+    served = [
+        serving_release(releases, place, returns)
+        for place in ({"deployment": "d2"}, {"commit": f"{1:040x}"}, {"commit": REVERT}, {"commit": f"{3:040x}"}, {})
+    ]
+    assert [one.run if one else None for one in served] == ["r2", "r1", "r1", None, None]
+
+
+def test_rollbacks_are_read_oldest_first_and_of_one_application(tmp_path: Path) -> None:
+    for number, outcome, application in ((3, "succeeded", "app"), (1, "succeeded", "app"), (2, "failed", "app"),
+                                         (4, "succeeded", "other")):  # fmt: skip
+        path = write(
+            tmp_path, number, outcome=outcome, application={"id": application},
+            release={"run": f"r{number}", "revert": REVERT},
+        )  # fmt: skip
+        path.rename(tmp_path / path.name.replace("_deploy", "_rollback"))
+    (tmp_path / "20261122T090000Z_rollback.json").write_text("{")
+    found = read_releases(str(tmp_path)).of("app")
+    assert [(one.release, one.revert, one.place["deployment"]) for one in found.returns] == [
+        ("r1", REVERT, "d1"),
+        ("r3", REVERT, "d1"),
+    ]
+    assert [one.split()[0] for one in found.unreadable] == ["20261122T090000Z_rollback.json"]
 
 
 # -- the dump with its schema --------------------------------------------------------------------------------------
