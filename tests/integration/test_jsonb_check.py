@@ -15,7 +15,7 @@ from tests.integration.world import Live
 from tests.modules import run_module
 
 MODULE = "jsonb_check"
-SCHEMAS = ROOT / "inventory" / "lab" / "jsonb"
+SCHEMAS = ROOT / "lab" / "jsonb"
 ROWS = 2000
 THEME = {"type": "object", "required": ["theme"], "properties": {"theme": {"enum": ["light", "dark"]}}}
 DOCUMENTS = f"""
