@@ -357,8 +357,8 @@ def main() -> None:
         with ended_with_the_play(), Progress(module.params["progress_file"]) as progress:
             result = run(module.params, progress)
         if any(column["outcome"] in ("failed", "could_not_check") for column in result["columns"]):
-            message = str(result.pop("msg"))
-            raise PlatformError(message, None, changed=False, **result)
+            details = {name: value for name, value in result.items() if name != "msg"}
+            raise PlatformError(result["msg"], None, changed=False, **details)
         # Outside, as the watcher of the play writes empty lines.
         module.exit_json(changed=False, **result)
 
