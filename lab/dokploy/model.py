@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +81,7 @@ class Model:
     def __init__(self, state: Path) -> None:
         self.lock = threading.RLock()
         self._path = state / FILE_NAME
+        state.mkdir(parents=True, exist_ok=True)
         stored: dict[str, Row] = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
         self.tables: dict[str, Row] = {name: stored.get(name, {}) for name in _TABLES}
 
@@ -93,12 +94,13 @@ class Model:
                 self._write()
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".part")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(self.tables, ensure_ascii=False))
-        partial.replace(self._path)
+        # A folder that was removed is not made again: its swarm notices, and ends.
+        with suppress(FileNotFoundError):
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps(self.tables, ensure_ascii=False))
+            partial.replace(self._path)
 
     # -- finding ------------------------------------------------------------------------------------------------
 

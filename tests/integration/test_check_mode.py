@@ -25,7 +25,7 @@ PLANNED = {
     "backup": "PLAN  backup of vedfinance on lab",
     "contacts": "Backend Lead: API and database integrity",
     "deploy": "PLAN  deployment of vedfinance/production/api on lab",
-    "disaster_recovery": "PLAN  recovery",
+    "disaster_recovery": "PLAN  disaster recovery of vedfinance on lab",
     "jsonb_check": "passed          public.users.preferences",
     "migrate": "_add_badges",
     "preflight": "PLAN  gates of",

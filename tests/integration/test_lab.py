@@ -108,7 +108,9 @@ def integrity(description: Description) -> dict[str, Any]:
 def test_lab_json_is_private_and_describes_everything(running: Description) -> None:
     path = Path(running["state"]) / "lab.json"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert set(running) == {"state", "python", "postgres", "api", "dokploy", "git", "pages", "backups", "journal"}
+    assert set(running) == {
+        "state", "python", "postgres", "api", "dokploy", "git", "pages", "backups", "journal", "jsonb_schemas",
+    }  # fmt: skip
     assert Path(running["journal"]).is_dir()
 
 

@@ -286,7 +286,8 @@ def test_what_cannot_be_run_is_refused(checkout: Path, options: dict[str, Any], 
     assert complaint in result["msg"]
 
 
-def test_a_checkout_that_is_none(tmp_path: Path) -> None:
+def test_a_checkout_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))  # the tests may be played inside a clone
     result = preflight(tmp_path, TREE)
     assert outcomes(result) == {"tree": "failed"}
     assert "the folder is no git checkout" in result["msg"]
