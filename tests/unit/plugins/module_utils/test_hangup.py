@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,6 +56,17 @@ def let_go(process: Process) -> int:
     assert process.stdout.readline() == b"at work\n"
     process.stdout.close()
     return process.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Whoever starts the tests may ignore some of them, as nohup and a shell's & do; what is ignored stays ignored."""
+    before = handlers()
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
 
 
 def handlers() -> list[Any]:
