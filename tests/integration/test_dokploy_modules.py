@@ -147,7 +147,7 @@ def test_a_crash_loop_is_told_with_its_reason(world: World) -> None:
     world.update(command="/bin/false")
     world.service("running", wait_timeout=0)
     until(lambda: any(task["error"] for task in world.info()["tasks"]), "the first crash")
-    result = world.service("running", wait_timeout=0)
+    result = world.service("running", wait_timeout=8)
     assert result["failed"]
     assert "task: non-zero exit (1)" in result["msg"]
     assert result["changed"]

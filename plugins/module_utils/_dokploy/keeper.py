@@ -231,8 +231,6 @@ class Keeper(t.Generic[S]):
                     errors=reasons,
                 )
             if now >= deadline:
-                # In a crash loop the last failure may have come before this run, and the next not yet.
-                reasons = reasons or sorted({task.error for task in tasks if task.failed and task.error})
                 raise PlatformError(
                     f"{service.name} has {shortfall or f'{len(ids)} running tasks, not for long enough,'} after "
                     f"{self._wait_timeout:g} s: {'; '.join(reasons) or 'no task reported an error'}.",
