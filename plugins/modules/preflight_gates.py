@@ -223,6 +223,9 @@ gates:
     optional:
       description: Whether it may fail.
       type: bool
+    never_skip:
+      description: Whether O(skipped) may not name it.
+      type: bool
     outcome:
       description:
         - V(passed), V(failed), V(skipped), V(missing_tool) or V(timed_out).
@@ -252,6 +255,7 @@ gates:
       kind: command
       what: pnpm test
       optional: false
+      never_skip: false
       outcome: passed
       reason: ""
       hint: ""
