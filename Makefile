@@ -40,7 +40,7 @@ READY := .venv/.installed .build/tmp .build/home
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup release demo test test-fast lint sanity molecule pytest contract chaos journeys bench fuzz docs audit lab-up lab-down clean
+.PHONY: help setup demo test test-fast lint sanity molecule pytest contract chaos journeys bench fuzz lab-up lab-down clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -64,13 +64,12 @@ lint: $(READY) ## style, types, shell, licences, playbooks and roles, documentat
 	mypy
 	shellcheck .ci/run tests/all.sh
 	pytest --quiet --no-header --durations=0 tests/unit/test_house.py
-	reuse lint --quiet
 	antsibull-changelog lint
 	ansible-lint --offline --strict
 	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
 
-sanity: $(READY) ## ansible-test sanity, without an ignore; CORES="2.17 2.18 2.19": with each of these ansible-cores
-	@CORES="$(CORES)" python tests/sanity/run.py
+sanity: $(READY) ## ansible-test sanity, without an ignore
+	@python tests/sanity/run.py
 
 # Its plays too share what Ansible makes of the modules; see tests/in_plays.
 molecule: export PYTHONPATH := $(CURDIR)/tests/in_plays
@@ -91,28 +90,13 @@ chaos: $(READY) ## kill restores, recoveries and releases at every moment, 90 ti
 	@CHAOS=all pytest $(PYTEST_ARGS) tests/chaos
 
 journeys: $(READY) ## releases, whole: good and bad ones of every kind, hotfix, revert and resumption
-	@JOURNEYS=all pytest $(PYTEST_ARGS) tests/integration/test_release.py tests/integration/test_release_journey.py \
-	  tests/integration/test_over_ssh.py tests/integration/test_bootstrap.py tests/integration/test_recovery_host.py
+	@JOURNEYS=all pytest $(PYTEST_ARGS) tests/integration/test_release.py tests/integration/test_release_journey.py
 
 bench: $(READY) ## how fast a restore is, beside psql and pg_restore; SIZE=small|large ROUNDS=3
 	@python -m tests.bench --size "$(SIZE)" --rounds "$(ROUNDS)"
 
 fuzz: $(READY) ## mutilated dumps for the reader, for SECONDS=60
 	@python tests/fuzz/reader.py --seconds "$(SECONDS)"
-
-# Of its own venv: it is needed once in a while, and asks a service that may be out of reach.
-audit: $(READY) ## known weaknesses of the locked dependencies, by pip-audit; says so when its service cannot be asked
-	@test -x .build/audit/bin/pip-audit || { $(PYTHON) -m venv .build/audit && .build/audit/bin/pip install -q pip-audit; }
-	@.build/audit/bin/pip-audit --strict --requirement requirements-dev.txt --disable-pip --no-deps --progress-spinner off \
-	  || { echo "NOT CLEAN, or not checked: if the lines above name no weakness, the service could not be asked." >&2; exit 1; }
-
-docs: $(READY) ## the pages of docs/, one for each module and role, as a site in .build/docs/html
-	@python docs/site/build.py .build/docs
-
-# The commit and the tag are the user's own.
-release: export HOME := $(USER_HOME)
-release: $(READY) ## version, changelog, commit, tag and archive, and no push; VERSION=1.2.0; DRY_RUN=1: only say so
-	@python .ci/release.py "$(VERSION)" $(if $(DRY_RUN),--dry-run)
 
 lab-up: $(READY) ## start a platform on this machine: PostgreSQL, API, Dokploy double, a week of dumps
 	@python -m lab up
@@ -122,7 +106,6 @@ lab-down: $(READY) ## stop it; no process stays behind
 
 clean: ## stop the lab and remove all that was built: a fresh clone
 	@for state in .lab .build/demo; do if [ -d $$state ] && [ -x .venv/bin/python ]; then python -m lab --state $$state down; fi; done
-	@for state in .build/fleet .build/bench/fleet; do if [ -d $$state ] && [ -x .venv/bin/python ]; then python -m lab fleet down --state $$state; fi; done
 	@rm -rf .venv .lab .build .ansible tests/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from lab import disasters, fleet, releases
+from lab import disasters, releases
 from lab.demo import DISASTERS, demo
 from lab.git import GitError
 from lab.platform import LabError, Wanted, default_state, down, link_prisma, opened, up
@@ -56,7 +56,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     published.add_argument("--webhook", action="store_true", help="let Dokploy deploy it by itself, as after a push")
     _add_commit(_command(commands, "commit", "commit to the lab's checkout, a good change or a bad one"))
     _command(commands, "prisma", "install the real Prisma CLI in the lab's checkout, with npm")
-    _add_fleet(commands)
     story = _command(commands, "demo", "up, a disaster, the real playbook and its recovery, down")
     story.add_argument("--disaster", choices=DISASTERS, default=DISASTERS[0], help="default: %(default)s")
     story.add_argument("--warm", action="store_true", help="once more after a drill, and both beside each other")
@@ -87,17 +86,6 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
         help="what Dokploy makes the API from: a push to the lab's origin, or the tag of an image (default: git)",
     )
     add("--prisma", action="store_true", help="with the real Prisma CLI, as `lab prisma` installs it later")
-
-
-def _add_fleet(commands: Commands) -> None:
-    what = "several platforms at once, each a whole lab, and an inventory of them"
-    parser = commands.add_parser("fleet", help=what, description=what[:1].upper() + what[1:] + ".")
-    parser.add_argument("action", choices=("up", "down"))
-    parser.add_argument("--count", type=int, choices=range(1, 100), default=3, metavar="N", help="default: 3")
-    where = "where they are kept; default .build/fleet in the project"
-    parser.add_argument("--state", type=Path, dest="fleet", default=fleet.DEFAULT_STATE, metavar="DIR", help=where)
-    _add_up_options(parser)
-    parser.set_defaults(scale=fleet.SCALE)
 
 
 def _add_commit(parser: argparse.ArgumentParser) -> None:
@@ -152,10 +140,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, state: Path) -> int:
     if options.command == "up":
         up(state, _wanted(options), _say)
-    elif options.command == "fleet" and options.action == "up":
-        fleet.up(options.fleet.resolve(), options.count, _wanted(options), _say)
-    elif options.command == "fleet":
-        fleet.down(options.fleet.resolve(), _say)
     elif options.command == "demo":
         return demo(state, options.disaster, _wanted(options), _say, warm=options.warm)
     elif options.command == "down":

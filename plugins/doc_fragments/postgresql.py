@@ -52,10 +52,8 @@ options:
     type: str
   sslmode:
     description:
-      - Whether and how strictly the connection is encrypted, as libpq's parameter of this name.
-      - Without it, and without E(PGSSLMODE), a O(login_host) that is not this machine must prove who it is
-        (V(verify-full)); on this machine libpq uses TLS when the server offers it (V(prefer)). The module warns of
-        anything less than V(verify-ca) over a network.
+      - Whether and how strictly the connection is encrypted, as libpq's parameter of this name. Without it, libpq uses
+        TLS when the server offers it (V(prefer)), and checks no certificate.
       - Over a unix socket, and so with O(container), neither this nor the options below have any effect.
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]

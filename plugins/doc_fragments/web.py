@@ -16,7 +16,7 @@ options:
   validate_certs:
     description:
       - Whether the certificate of an V(https) URL must be valid. Set this to V(false) only for a test system of your
-        own; the module warns of it.
+        own.
     type: bool
     default: true
   ca_path:

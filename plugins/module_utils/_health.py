@@ -242,34 +242,15 @@ def _seen(document: object, path: str) -> str:
 # --- polling ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Attempts:
-    """One attempt, or several in a row that ended alike."""
-
+@dataclass(frozen=True)
+class Attempt:
     at: str
     status: int | None
     latency_ms: float | None
     reason: str
-    last_at: str = ""
-    count: int = 1
-
-    def alike(self, other: Attempts) -> bool:
-        return (self.status, self.reason) == (other.status, other.reason)
-
-    def add(self, other: Attempts) -> None:
-        self.count += 1
-        self.last_at = other.at
-        self.latency_ms = max(filter(None, (self.latency_ms, other.latency_ms)), default=None)
 
     def to_result(self) -> dict[str, object]:
-        return {
-            "at": self.at,
-            "last_at": self.last_at or self.at,
-            "count": self.count,
-            "status": self.status,
-            "latency_ms": self.latency_ms,
-            "reason": self.reason,
-        }
+        return {"at": self.at, "status": self.status, "latency_ms": self.latency_ms, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -308,7 +289,7 @@ class Report:
     passes: int = 0
     path: str | None = None
     attempts_total: int = 0
-    attempts: deque[Attempts] = field(default_factory=lambda: deque(maxlen=MAX_ATTEMPTS_RETURNED))
+    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=MAX_ATTEMPTS_RETURNED))
     latencies: list[float] = field(default_factory=list)
     last_response: Response | None = None
     seconds: float = 0.0
@@ -316,24 +297,6 @@ class Report:
     @property
     def reason(self) -> str:
         return self.attempts[-1].reason if self.attempts else "nothing was asked"
-
-    def note(self, attempt: Attempts) -> None:
-        self.attempts_total += 1
-        if self.attempts and self.attempts[-1].alike(attempt):
-            self.attempts[-1].add(attempt)
-        else:
-            self.attempts.append(attempt)
-
-    @property
-    def told(self) -> str:
-        """How many attempts there were, and since when nothing has changed."""
-        last = self.attempts[-1]
-        total = f"{self.attempts_total} attempt{'' if self.attempts_total == 1 else 's'}"
-        if last.count == 1:
-            return total
-        return (
-            f"{total}, {'all' if last.count == self.attempts_total else f'the last {last.count}'} alike since {last.at}"
-        )
 
     def percentile(self, fraction: float) -> float | None:
         """Nearest rank, over the attempts that got an answer."""
@@ -395,7 +358,8 @@ class Prober:
         latency = None if response is None else round(response.seconds * 1000, 1)
         if latency is not None:
             self._report.latencies.append(latency)
-        self._report.note(Attempts(at, response.status if response else None, latency, reason))
+        self._report.attempts_total += 1
+        self._report.attempts.append(Attempt(at, response.status if response else None, latency, reason))
         return passed, self._wanted_pause(response)
 
     def _ask(self, timeout: float) -> Response:
@@ -526,7 +490,7 @@ def run_probe(probe: Probe, transport: Transport, clock: Clock) -> dict[str, obj
     seen = f"{report.passes} of {probe.consecutive} passes in a row" if probe.consecutive > 1 else "no pass"
     raise PlatformError(
         f"{result['url']} was not {probe.state} within {probe.timeout:g} s: {report.reason.rstrip('.')} "
-        f"({report.told}; {seen} at the end).",
+        f"({report.attempts_total} attempts, {seen} at the end).",
         _ADVICE[probe.state],
         **result,
     )

@@ -10,7 +10,7 @@ import typing as t
 from contextlib import suppress
 
 from ._errors import PlatformError
-from ._whole_file import make_folders, write_whole
+from ._whole_file import write_whole
 
 _ENTRY = re.compile(r"\d{8}T\d{6}Z_(?P<kind>[a-z_]+)\.json")
 _FILE_MODE, _FOLDER_MODE = 0o640, 0o750
@@ -61,7 +61,7 @@ def write_entry(path: str, entry: t.Mapping[str, t.Any]) -> None:
     """Whole or not at all; an entry of the same run and kind is replaced."""
     folder = os.path.dirname(path)
     try:
-        make_folders(folder, _FOLDER_MODE)
+        os.makedirs(folder, mode=_FOLDER_MODE, exist_ok=True)
         with suppress(PermissionError):  # a folder of somebody else is as they made it
             os.chmod(folder, _FOLDER_MODE)
         write_whole(path, json.dumps(entry, indent=4, ensure_ascii=False) + "\n", _FILE_MODE)

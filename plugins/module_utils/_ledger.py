@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 
 from ._errors import PlatformError
-from ._whole_file import make_folders
 
 PROVED, FAILED, COULD_NOT_RUN = OUTCOMES = ("proved", "failed", "could_not_run")
 PASSED = "passed"
@@ -134,9 +133,8 @@ def write_drill(folder: str, drill: Drill) -> str:
         )
     aside = os.path.join(folder, f".partial-{os.path.basename(path)}")
     try:
-        make_folders(folder, _FOLDER_MODE)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with open(os.open(aside, flags, _FILE_MODE), "w", encoding="utf-8") as file:
+        os.makedirs(folder, mode=_FOLDER_MODE, exist_ok=True)
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE), "w", encoding="utf-8") as file:
             json.dump(drill.as_dict(), file, indent=2, default=list)
             file.write("\n")
             file.flush()

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 
 from ._duration import seconds_in
 from ._errors import PlatformError
-from ._whole_file import make_folders
 
 LOCK_ARGUMENTS: dict[str, dict[str, object]] = {
     "state": {"type": "str", "choices": ["held", "released", "read"], "required": True},
@@ -160,7 +159,7 @@ class LockFolder:
     def alone(self) -> Iterator[None]:
         """The kernel's own lock, which no crash leaves behind, for the moment between reading and writing."""
         try:
-            make_folders(self._folder, 0o750)
+            os.makedirs(self._folder, mode=0o750, exist_ok=True)
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise self._refused("cannot be written", error) from error

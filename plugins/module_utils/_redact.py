@@ -41,18 +41,8 @@ _SECRET_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-# What a terminal obeys instead of showing it, and what makes a text read in another order than it is written.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """The text as harmless as it looks: whoever wrote it, it can neither move a cursor nor hide a part of itself."""
-    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
-
-
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without what looks like a secret, the given ones, and anything that a terminal obeys."""
-    text = printable(text)
+    """The text without what looks like a secret, and without the given ones."""
     # The longest first, as one may be the beginning of another.
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -91,11 +81,9 @@ def clip(text: str, limit: int) -> str:
 
 def shown_url(url: str) -> str:
     """An address that can be printed: without credentials, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "an address that cannot be read"
+    parts = urlsplit(url)
+    host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}" if parts.scheme else parts.path
-    return printable(shown)
+    return (
+        f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}" if parts.scheme else parts.path
+    )

@@ -8,20 +8,6 @@ import tempfile
 from contextlib import suppress
 
 
-def make_folders(path: str, mode: int) -> None:
-    """The folder, and what is missing above it, which nobody else may write to; whatever the umask is."""
-    above = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(above):
-        make_folders(above, 0o755)
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-    else:
-        os.chmod(path, mode)
-
-
 def write_whole(path: str, text: str, mode: int, folder_mode: int = 0o755) -> None:
     """Write aside and rename; what was there is replaced, and a folder that is missing is made.
 
@@ -30,10 +16,9 @@ def write_whole(path: str, text: str, mode: int, folder_mode: int = 0o755) -> No
     folder = os.path.dirname(path)
     aside = None
     try:
-        make_folders(folder, folder_mode)
+        os.makedirs(folder, mode=folder_mode, exist_ok=True)
         handle, aside = tempfile.mkstemp(prefix=".partial-", dir=folder)
-        # A name that is no UTF-8 is told in escapes, as JSON knows them.
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             os.fchmod(file.fileno(), mode)
             file.flush()

@@ -12,7 +12,7 @@ description:
   - Asks an HTTP endpoint until the wanted state was seen O(consecutive) times in a row, or O(timeout) is over.
   - Judges the body and not only the status, because a reverse proxy answers 200 for an API that is down, and an
     integrity endpoint answers 200 with a failure inside.
-  - Returns what each attempt found, also when it fails, so that an outage can be read from the result.
+  - Returns every attempt, also when it fails, so that an outage can be read from the result.
 author:
   - The V-EdFinance platform team (@vedfinance)
 extends_documentation_fragment:
@@ -168,39 +168,29 @@ attempts_total:
   returned: always, when the options are right
   sample: 5
 attempts:
-  description: The attempts, oldest first. Several in a row that ended alike are one entry. Only the last 50 are kept.
+  description: The last 50 attempts, oldest first.
   type: list
   elements: dict
   returned: always, when the options are right
   contains:
     at:
-      description: When it began, in UTC; of several, the first.
+      description: When it began, in UTC.
       type: str
-    last_at:
-      description: The same of the last of them.
-      type: str
-    count:
-      description: How many there were.
-      type: int
     status:
       description: The status of the answer, null when there was none.
       type: int
     latency_ms:
-      description: How long the answer took to its last byte, null when there was none; of several, the longest.
+      description: How long the answer took to its last byte, null when there was none.
       type: float
     reason:
       description: Why it passed or not.
       type: str
   sample:
     - at: "2026-11-22T02:00:01Z"
-      last_at: "2026-11-22T02:00:03Z"
-      count: 3
       status: null
       latency_ms: null
       reason: Connection refused by http://127.0.0.1:3001/api/health.
-    - at: "2026-11-22T02:00:04Z"
-      last_at: "2026-11-22T02:00:05Z"
-      count: 2
+    - at: "2026-11-22T02:00:02Z"
       status: 200
       latency_ms: 3.1
       reason: passed

@@ -58,8 +58,7 @@ options:
     description:
       - V(never) only waits for what a push starts.
       - V(missing) has Cloudflare build O(branch) when no deployment has appeared within O(appear_timeout), at once if
-        production deployments are disabled, or when it was skipped, unless O(accept_skipped). When the commit was built
-        before, and production was rolled back from it since, that deployment is brought back, and nothing is built.
+        production deployments are disabled, or when it was skipped, unless O(accept_skipped).
       - V(always) has it built at once, again if need be.
       - Cloudflare builds the head of the branch. When that is not O(commit), the module fails; the build goes on, and
         takes production when it is done.

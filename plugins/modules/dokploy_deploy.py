@@ -380,13 +380,6 @@ appeared:
   type: bool
   returned: when the service was found
   sample: true
-serves_already:
-  description:
-    - Whether nothing was to be done, since the application tells what O(unless_version) and O(unless_commit) name, and
-      nothing is being built or queued. True in check mode as well.
-  type: bool
-  returned: when the service was found
-  sample: false
 seconds:
   description: How many seconds each phase took that was reached. The build is over when Dokploy has recorded its end.
   type: dict

@@ -68,9 +68,6 @@ options:
     description:
       - Judge only a part of each column, drawn by chance, a number of rows such as V(10000) or a share such as V(5%).
       - A sample without offenders does not make RV(passed) true. A column with no more rows is read as a whole.
-      - With O(baseline), the rows of the former sample are looked at again, by their ids. Of a table of more than
-        160 MB whole pages are drawn, and of one without a primary key the place of a row decides; there, rows that were
-        moved meanwhile may be others, and the reason says so.
     type: str
   baseline:
     description:
@@ -190,9 +187,6 @@ columns:
     rows_estimated:
       description: Whether that is PostgreSQL's own estimate, as it may be for a sample.
       type: bool
-    sample_key:
-      description: By what the sample was drawn, so that a later run can look at the same rows; null without one.
-      type: str
     sampled:
       description: Whether only a part was looked at.
       type: bool
@@ -239,7 +233,6 @@ columns:
       rows: 100000
       rows_estimated: false
       sampled: false
-      sample_key: null
       checked: 100000
       "null": 0
       invalid: 1

@@ -200,22 +200,6 @@ options:
         what is kept verified.
     type: bool
     default: false
-  confined:
-    description:
-      - Let nothing that the dump holds run with more rights than it needs. For a superuser's login and a dump that
-        somebody may have tampered with.
-      - A dump may hold code that runs while it is loaded and proved, such as a function that a check constraint calls,
-        and in a superuser's session such code can become the superuser. With V(true), a role is made for this one
-        restore. It logs in by itself, owns the staging database and nothing else, and is a member of nothing. It loads
-        the dump and proves it; when all is proved, everything is handed over to the owner of the database, and the role
-        is dropped.
-      - All objects then belong to that owner, whoever owned them in the dump. Extensions that only a superuser can
-        create, event triggers and functions in untrusted languages are refused, and so is O(verify=deep).
-      - The login must be a superuser, and the server must take passwords on the way by which it is reached.
-      - A login that is no superuser needs no confinement from the server; code of the dump then has the rights of that
-        login and of the owner.
-    type: bool
-    default: false
   lock_timeout:
     description: Seconds to wait for another run of the same kind on the same database to end.
     type: float
@@ -426,7 +410,7 @@ compared_to_live:
   type: dict
   sample:
     msg: The recovery would lose 12 rows in 1 table (users -12).
-    tables: [{table: public.users, live_rows: 1012, dump_rows: 1000, difference: -12}]
+    tables: [{name: public.users, live_rows: 1012, dump_rows: 1000, difference: -12}]
 proof:
   description:
     - The checks that staging had to pass.
@@ -520,7 +504,6 @@ def options_of(params: dict[str, Any], diff: bool = False) -> Options:
         use_verified=params["use_verified"],
         clone_verified=params["clone_verified"],
         force=params["force"],
-        confined=params["confined"],
         lock_timeout=params["lock_timeout"],
         disk_path=params["disk_path"],
         disk_floor=_bytes(params["disk_floor"], "disk_floor"),
@@ -602,7 +585,6 @@ def main() -> None:
                 "default": [],
             },
             "force": {"type": "bool", "default": False},
-            "confined": {"type": "bool", "default": False},
             "lock_timeout": {"type": "float", "default": 60},
             "check_disk": {"type": "bool", "default": True},
             "disk_path": {"type": "path"},

@@ -223,9 +223,6 @@ gates:
     optional:
       description: Whether it may fail.
       type: bool
-    never_skip:
-      description: Whether O(skipped) may not name it.
-      type: bool
     outcome:
       description:
         - V(passed), V(failed), V(skipped), V(missing_tool) or V(timed_out).
@@ -255,7 +252,6 @@ gates:
       kind: command
       what: pnpm test
       optional: false
-      never_skip: false
       outcome: passed
       reason: ""
       hint: ""

@@ -391,11 +391,6 @@ ahead:
           kind: add column
           reason: the older code does not read it, and may leave it out
           additive: true
-    cautions:
-      description: Where code that does not know it may meet an error all the same.
-      type: list
-      elements: str
-      sample: []
 missing:
   description: What O(known) has and the database has not.
   returned: O(state=compared)

@@ -51,18 +51,12 @@ class Peak(threading.Thread):
 
 def waited(process: subprocess.Popen[bytes], peak: Peak) -> Used:
     """Wait for a process, which must succeed."""
-    cpu = waited_for(process)
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{process.args!r} failed: {process.returncode}")
     peak.join()
-    return Used(cpu, peak.bytes)
-
-
-def waited_for(process: subprocess.Popen[bytes]) -> float:
-    """Wait for a process, however it ends; the seconds of a core that it and all that it waited for have used."""
-    _pid, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime
+    return Used(usage.ru_utime + usage.ru_stime, peak.bytes)
 
 
 def used_by_server(server: Server) -> float:

@@ -70,7 +70,7 @@ PHASES: dict[str, Phase] = {
     "health": _health,
 }
 # Where the most is half done; CHAOS=all kills in every phase, in both ways.
-SOME = [("loading", "controller"), ("swapped", "everything")]
+SOME = [("loading", "controller"), ("swapped", "everything"), ("starting", "controller")]
 ROUNDS = list(product(PHASES, VICTIMS)) if os.environ.get("CHAOS") == "all" else SOME
 
 

@@ -150,26 +150,6 @@ def test_what_was_rolled_back_does_not_count_as_serving(world: World) -> None:
     assert world.serving == first != second
 
 
-def test_what_was_built_and_rolled_back_is_missing_and_brought_back_without_a_build(world: World) -> None:
-    first, second = world.built("a", "b")
-    world.run(state="rolled_back", to=first)
-    wanted = {"commit": commit("b"), "trigger": "missing"}
-    planned = world.run(check=True, **wanted)
-    assert (planned.changed, planned.after["id"], world.serving) == (True, second, first)
-    done = world.run(**wanted)
-    assert (done.changed, done.triggered, done.after["id"]) == (True, False, second)
-    assert world.serving == second
-    assert len(world.rows) == 2
-    assert not world.run(**wanted).changed
-
-
-def test_what_a_newer_one_has_superseded_is_not_brought_back(world: World) -> None:
-    _first, second = world.built("a", "b")
-    error = fails(world, commit=commit("a"), trigger="missing")
-    assert "superseded by a newer one" in error.msg
-    assert (details(error)["changed"], world.serving) == (False, second)
-
-
 def test_a_skipped_build_is_a_failure_unless_accepted(world: World) -> None:
     world.built("a")
     world.push("b", message="docs: typo [CF-Pages-Skip]")

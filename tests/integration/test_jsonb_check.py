@@ -204,26 +204,6 @@ def test_a_sample_proves_nothing_about_the_others(documents: Live) -> None:
     assert "of the sample do not conform" in result["msg"]
 
 
-@pytest.mark.parametrize("sample", ["150", "20%"])
-def test_the_same_rows_are_looked_at_before_and_after(documents: Live, sample: str) -> None:
-    documents.execute("UPDATE users SET preferences = '1' WHERE id LIKE '%7'")
-    before = check(documents, PREFERENCES, sample=sample, max_offenders=ROWS)["columns"]
-    # As a migration may do it: each row is written anew, elsewhere, and there are more of them.
-    documents.execute('UPDATE users SET "Old settings" = NULL')
-    documents.execute("INSERT INTO users SELECT 'v' || n, '{\"theme\": \"dark\"}' FROM generate_series(1, 30) n")
-    after = check(documents, PREFERENCES, sample=sample, baseline=before)
-    assert outcomes(after) == ["no_worse"], after["msg"]
-    assert after["columns"][0]["sample_key"] == before[0]["sample_key"]
-    documents.execute("UPDATE users SET preferences = '1'")
-    after = check(documents, PREFERENCES, sample=sample, baseline=before)
-    assert outcomes(after) == ["failed"]
-    assert "that was a sample" not in after["msg"]
-    assert (
-        check(documents, PREFERENCES, sample="10%", baseline=before)["columns"][0]["sample_key"]
-        != before[0]["sample_key"]
-    )
-
-
 def test_only_what_conformed_before_is_held_against_a_migration(documents: Live) -> None:
     documents.execute("UPDATE users SET preferences = '1' WHERE id <= 'u00003'")
     before = check(documents, PREFERENCES)["columns"]

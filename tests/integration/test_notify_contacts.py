@@ -148,24 +148,6 @@ def test_slack_gets_title_colour_and_the_run(slack: SlackSink, tell: Any) -> Non
     assert slack.payloads[1]["attachments"][0]["color"] != payload["attachments"][0]["color"]
 
 
-MARKUP = "<!channel> <!here|x> <@U123456> <https://evil.example|click> @everyone"
-
-
-def test_words_from_outside_call_nobody_and_lead_nowhere_in_slack(slack: SlackSink, tell: Any) -> None:
-    tell(f"slack://{TOKEN}", title=f"DRILL: {MARKUP}", body=f"What       {MARKUP}", details=MARKUP)
-    told = json.dumps(slack.payloads)
-    assert "channel" in told
-    assert not [sign for sign in ("<!", "<@", "<http", "&lt;!channel&gt;|") if sign in told], told
-
-
-def test_words_from_outside_become_no_header_of_a_mail(mail: MailSink, tell: Any) -> None:
-    tell(mail.url("ops@example.com"), title="x\r\nBcc: evil@example.com\r\n\r\nbody", host="vps\r\nX-Evil: 1")
-    (received,) = mail.mails
-    assert received["Bcc"] is None
-    assert received["X-Evil"] is None
-    assert "Bcc: evil@example.com" in str(received["Subject"])
-
-
 def test_what_is_too_long_is_cut_and_counted(slack: SlackSink, tell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     details = "\n".join(f"{number}: {'x' * 50}" for number in range(1000))
     result = tell(f"slack://{TOKEN}", details=details, report="/report.html")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -88,37 +87,6 @@ def _hotfix(lab: JourneyLab, folder: Path) -> tuple[Seen, list[str]]:
     return seen, [name.strip("* ") for name in lab.checkout("branch", "--all").splitlines()]
 
 
-# The push goes on only when what it brought serves: no build can be quicker for the play.
-WAIT_UNTIL_IT_SERVES = """\
-#!{python}
-import sys, time, urllib.request
-until = time.monotonic() + 300
-while time.monotonic() < until:
-    try:
-        if sys.argv[2] in urllib.request.urlopen("{url}").read().decode():
-            open("{seen}", "w").close()
-            break
-    except OSError:
-        pass
-    time.sleep(0.05)
-"""
-
-
-def _sick_hotfix(lab: JourneyLab, folder: Path) -> tuple[Seen, bool]:
-    """One that serves before the play looks for it."""
-    lab.play(HOTFIX, "-e", json.dumps({**BRISK, "hotfix_name": "logout-loop"}), "--tags", "start").succeeded()
-    fix = lab.commit(folder, version="1.5.2", behaviour="fail-integrity")
-    api, seen = lab.description["api"], folder / "seen"
-    hook = lab.checkout.folder / ".git" / "hooks" / "post-checkout"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(WAIT_UNTIL_IT_SERVES.format(python=sys.executable, url=api["url"] + api["version_path"], seen=seen))
-    hook.chmod(0o755)
-    try:
-        return _played(lab, fix, HOTFIX, "--tags", "finish"), seen.exists()
-    finally:
-        hook.unlink()
-
-
 def _broken(lab: JourneyLab, _folder: Path) -> list[str]:
     """What `lab release` and `lab break bad-release` do in a lab that builds from git."""
     with pytest.raises(LabError, match="python -m lab commit"):
@@ -141,12 +109,11 @@ WHOLE_LIFE: dict[str, Journey] = {
     "reverted": _reverted,
     "hotfix begun": _hotfix_begun,
     "hotfix": _hotfix,
-    "sick hotfix": _sick_hotfix,
     "listed": _listed,
     "broken": _broken,
 }
 # What test_deploy.py plays too, of a backend alone; JOURNEYS=all plays it here as well.
-LEFT_OUT = set() if os.environ.get("JOURNEYS") == "all" else {"crashes", "no frontend", "sick hotfix"}
+LEFT_OUT = set() if os.environ.get("JOURNEYS") == "all" else {"crashes", "no frontend"}
 LIFE = {name: played for name, played in WHOLE_LIFE.items() if name not in LEFT_OUT}
 
 
@@ -253,23 +220,6 @@ def test_a_hotfix_is_merged_pushed_watched_and_its_branch_is_gone(seen: tuple[Se
     assert (finished.after.changed_files, finished.after.integrity) == ("", [])
     assert finished.entry
     assert (finished.entry["outcome"], finished.entry["release"]["commit"]) == ("succeeded", merge.sha)
-
-
-@journey("sick hotfix")
-def test_a_sick_hotfix_goes_back_by_itself_however_quickly_it_was_built(seen: tuple[Seen, bool]) -> None:
-    finished, served_before_it_was_watched = seen
-    assert served_before_it_was_watched
-    finished.play.failed()
-    merge = finished.after.origin[0]
-    assert "hotfix/logout-loop" in merge.message
-    assert (finished.after.commit, finished.after.frontend) == (finished.before.commit, finished.before.frontend)
-    assert finished.after.integrity == []
-    assert finished.entry
-    assert finished.entry["release"]["commit"] == merge.sha
-    assert finished.entry["from"]["commit"] == finished.before.commit
-    assert finished.entry["rolled_back"]["changed"]
-    for told in ("is merged into main and pushed", f"holds {merge.sha[:12]}: revert it", "git_revert"):
-        assert told in finished.message
 
 
 @journey("listed")

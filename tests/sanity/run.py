@@ -3,7 +3,6 @@
 
 What ``build_ignore`` of galaxy.yml leaves out of the collection, lab and tests above all, is for ruff and mypy.
 Its virtual environments stay in ``.build/home``, so that only the first run has to build them.
-``CORES="2.17 2.18"`` names other releases of ansible-core; each gets an environment of its own in ``.build/cores``.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ HOME = BUILD / "home"
 PIP_SETTINGS = HOME / ".config" / "pip" / "pip.conf"
 BIN = Path(sys.executable).parent
 
-# ansible-test downloads get-pip.py of the version it wants unless it finds this file; Python carries a pip of its own.
-GET_PIP = [HOME / ".ansible" / "test" / "cache" / f"get_pip_{version}.py" for version in ("23_1_2", "24_2")]
+# ansible-test downloads get-pip.py unless it finds this file; the interpreter carries a pip of its own.
+GET_PIP = HOME / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
 GET_PIP_STAND_IN = """\
 import subprocess
 import sys
@@ -72,34 +71,17 @@ def pass_pip_settings_on() -> None:
         settings.write(file)
 
 
-def programs_of(core: str) -> Path:
-    """Where the ansible-test of a release of ansible-core is; it is installed if it must be."""
-    folder = BUILD / "cores" / core
-    if not (folder / "bin" / "ansible-test").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        wanted = f"ansible-core=={core}.*"
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", wanted], check=True)
-    return folder / "bin"
-
-
-def sanity(programs: Path, name: str) -> bool:
-    environment = {**os.environ, "HOME": str(HOME), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [programs / "ansible-test", "sanity", "--local", "--python", python, "--color", "no", *sys.argv[1:]]
-    done = subprocess.run(command, cwd=MIRROR, env=environment, stdin=subprocess.DEVNULL, check=False)
-    print(f"sanity: {'FAILED' if done.returncode else 'passed'} ({name}, Python {python})", flush=True)
-    return done.returncode == 0
-
-
 def main() -> int:
     mirror()
-    for stand_in in GET_PIP:
-        stand_in.parent.mkdir(parents=True, exist_ok=True)
-        stand_in.write_text(GET_PIP_STAND_IN)
+    GET_PIP.parent.mkdir(parents=True, exist_ok=True)
+    GET_PIP.write_text(GET_PIP_STAND_IN)
     pass_pip_settings_on()
-    cores = os.environ.get("CORES", "").split()
-    results = [sanity(programs_of(core), f"ansible-core {core}") for core in cores] or [sanity(BIN, "the core of make")]
-    return 0 if all(results) else 1
+    environment = {**os.environ, "HOME": str(HOME), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = [str(BIN / "ansible-test"), "sanity", "--local", "--python", python, "--color", "no", *sys.argv[1:]]
+    result = subprocess.run(command, cwd=MIRROR, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    print(f"sanity: {'passed' if result == 0 else 'FAILED'} (Python {python})")
+    return result
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,22 @@ def project_files() -> list[str]:
     return [name for name in listing.split("\0") if name and (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
 
 
+def as_regex(pattern: str) -> re.Pattern[str]:
+    """A path of REUSE.toml: a star stays in its folder, two do not."""
+    parts = (re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**"))
+    return re.compile(".*".join(parts))
+
+
+def licensed_elsewhere() -> list[str]:
+    annotations = tomllib.loads((ROOT / "REUSE.toml").read_text())["annotations"]
+    return [
+        path
+        for annotation in annotations
+        if "SPDX-License-Identifier" in annotation
+        for path in ([annotation["path"]] if isinstance(annotation["path"], str) else annotation["path"])
+    ]
+
+
 @pytest.fixture(scope="module")
 def attributes() -> dict[str, Any]:
     """By module, the attributes that its documentation and its fragments give together."""
@@ -37,6 +55,19 @@ def attributes() -> dict[str, Any]:
 
 def action_groups() -> dict[str, list[str]]:
     return dict(yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"])
+
+
+def test_every_file_says_its_licence() -> None:
+    elsewhere = [as_regex(pattern) for pattern in licensed_elsewhere()]
+    silent = [
+        name
+        for name in project_files()
+        if (content := (ROOT / name).read_bytes())
+        and name != "COPYING"
+        and b"SPDX-License-Identifier: " not in b"\n".join(content.split(b"\n", 12)[:12])
+        and not any(pattern.fullmatch(name) for pattern in elsewhere)
+    ]
+    assert not silent, f"without an SPDX header, and not in REUSE.toml: {silent}"
 
 
 def test_sanity_has_no_ignores() -> None:

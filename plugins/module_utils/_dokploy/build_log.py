@@ -59,8 +59,8 @@ _TELLING: tuple[re.Pattern[str], ...] = tuple(
 
 def lines_of(text: str, secrets: Sequence[str] = ()) -> list[str]:
     """As a terminal would show them at last: without colours, overwritten beginnings, and what looks like a secret."""
-    shown = "\n".join(map(_as_shown, _COLOURS.sub("", text).split("\n")))
-    return [clip(line, LONGEST_LINE) for line in redact_text(shown, secrets).split("\n") if line.strip()]
+    lines = redact_text(_COLOURS.sub("", text), secrets).split("\n")
+    return [clip(_as_shown(line), LONGEST_LINE) for line in lines if line.strip()]
 
 
 def _as_shown(line: str) -> str:

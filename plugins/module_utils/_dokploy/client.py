@@ -209,11 +209,7 @@ class DokployClient:
     def _redirected(self, procedure: str, response: Response) -> NotDokploy:
         """Never followed: the key would go along."""
         location = response.headers.get("location", "")
-        here = urlsplit(self.url)
-        try:
-            there = urlsplit(urljoin(f"{self.url}/api/{procedure}", location))
-        except ValueError:
-            there = urlsplit("")
+        here, there = urlsplit(self.url), urlsplit(urljoin(f"{self.url}/api/{procedure}", location))
         hint = "Set dokploy_url to the address it redirects to, if that is your Dokploy."
         if there.hostname == here.hostname and there.scheme == "https" and here.scheme == "http":
             hint = f"Dokploy wants https here: set dokploy_url to https://{there.netloc.rpartition('@')[2]}."

@@ -249,7 +249,6 @@ class Outcome:
     source_put_back: bool = False
     sent: int = 0
     appeared: bool = False
-    serves_already: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     waited: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -268,7 +267,6 @@ class Outcome:
             "source_put_back": self.source_put_back,
             "sent": self.sent,
             "appeared": self.appeared,
-            "serves_already": self.serves_already,
             "seconds": {phase: round(seconds, 1) for phase, seconds in self.seconds.items()},
             "waited": round(self.waited, 1),
         }
@@ -323,7 +321,6 @@ class Deployer:
         outcome.ahead = in_order(scene.jobs or ())
         self._note_before_and_after(scene)
         if unless is not None and self._serves_already(unless, scene):
-            outcome.serves_already = True
             outcome.after = dict(outcome.before)
             return outcome
         if check:

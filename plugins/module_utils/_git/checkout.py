@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .._errors import PlatformError
-from .._redact import printable
 from .runner import Git, Runner, git_in, run_program, secrets_of, ssh_that_never_asks
 
 CHECKOUT_ARGUMENTS: dict[str, dict[str, object]] = {
@@ -162,8 +161,8 @@ def contains(git: Git, ancestor: str, descendant: str) -> bool:
 def commits_between(git: Git, *words: str, limit: int = 100) -> list[Commit]:
     """Newest first."""
     rows = git.asked("log", "-z", "--format=%H %s", f"--max-count={limit}", *words).split("\0")
-    return [Commit(*printable(row).partition(" ")[::2]) for row in rows if row]
+    return [Commit(*row.partition(" ")[::2]) for row in rows if row]
 
 
 def subject_of(git: Git, commit: str) -> str:
-    return printable(git.asked("show", "--no-patch", "--format=%s", commit)).strip()
+    return git.asked("show", "--no-patch", "--format=%s", commit).strip()

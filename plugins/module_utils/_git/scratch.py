@@ -2,29 +2,22 @@
 """A repository beside the checkout that lasts as long as one module runs: what is tried in it, the checkout never sees.
 
 It borrows the objects of the checkout, so it costs nothing to make, and a module that is killed leaves only a temporary
-folder, which the next one takes away. Its working tree is sparse: git writes only the files in it that conflict.
+folder. Its working tree is sparse: git writes only the files in it that conflict.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import tempfile
-import typing as t
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 
 from .._errors import PlatformError
 from .checkout import Checkout
 
 _RESULT = "refs/heads/result"
-_PREFIX = "vedfinance-git-"
-#: Locked as long as the module lives that has made the folder.
-_ALIVE = "alive"
 #: What describes the checkout itself, has been read already, or is for people's own working trees.
 _NOT_TAKEN = re.compile(
     r"core\.(bare|worktree|repositoryformatversion|hookspath|sparsecheckout.*)|extensions\..*|include.*"
@@ -41,15 +34,12 @@ class Scratch:
         self._checkout = checkout
         self._author = author
         self._folder = ""
-        self._alive: t.IO[str] | None = None
         self._outside = checkout.git
         self.git = checkout.git
 
     def __enter__(self) -> Scratch:
-        _remove_what_dead_ones_left()
-        self._folder = tempfile.mkdtemp(prefix=_PREFIX)
+        self._folder = tempfile.mkdtemp(prefix="vedfinance-git-")
         try:
-            self._alive = _locked(Path(self._folder))
             self._make()
         except BaseException:
             self._remove()
@@ -95,8 +85,6 @@ class Scratch:
 
     def _remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        if self._alive:
-            self._alive.close()
 
     def fetch(self, branch: str, keep: str = "base") -> str:
         """The commit at which the remote's branch stands now, with all that it needs.
@@ -163,22 +151,6 @@ def as_author(checkout: Checkout, name: str, email: str) -> dict[str, str]:
             "Set author_name and author_email, or git config user.name and user.email for the user that runs this.",
         )
     return known
-
-
-def _locked(folder: Path) -> t.IO[str]:
-    """The file gets its name once it is locked, so that nobody takes a new folder for one that was left."""
-    file = (folder / f"{_ALIVE}.new").open("w", encoding="utf-8")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    (folder / f"{_ALIVE}.new").rename(folder / _ALIVE)
-    return file
-
-
-def _remove_what_dead_ones_left() -> None:
-    for file in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_ALIVE}"):
-        # One that cannot be locked has a module that lives, or belongs to somebody else.
-        with suppress(OSError), file.open(encoding="utf-8") as left:
-            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _write(path: str, text: str) -> None:

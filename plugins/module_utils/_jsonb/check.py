@@ -93,8 +93,7 @@ def _find(reader: _Reader, wanted: Wanted | Refused, options: Options) -> Column
         return wanted
     try:
         with reader.transaction() as session:
-            former = options.baseline.get((wanted.table, wanted.column), {})
-            return find_column(session, wanted, options.sample, former.get("sample_key"))
+            return find_column(session, wanted, options.sample)
     except PlatformError as error:
         return Refused(wanted.table, wanted.column, str(error))
 
@@ -299,7 +298,6 @@ def _as_refused(refused: Refused) -> dict[str, Any]:
         **_figures(Tally(), 0.0),
         "rows_estimated": False,
         "sampled": False,
-        "sample_key": None,
     }
 
 
@@ -319,7 +317,6 @@ def _as_result(judged: Judged, options: Options) -> dict[str, Any]:
         "rows": column.estimate if column.sampled else tally.rows,
         "rows_estimated": estimated,
         "sampled": column.sampled,
-        "sample_key": column.sample_key,
     }
 
 
@@ -346,19 +343,11 @@ def _outcome(judged: Judged, options: Options) -> tuple[str, int, str]:
     if not tally.invalid:
         reason = f"a sample of {_documents(tally.checked)}; the others were not looked at" if part else ""
         return SAMPLE_PASSED if part else PASSED, 0, reason
-    former = options.baseline.get((wanted.table, wanted.column))
-    column = judged.column
-    same_rows = former is not None and column.keeps_rows and former.get("sample_key") == column.sample_key
-    return beside(former, tally, part, same_rows=same_rows)
+    return beside(options.baseline.get((wanted.table, wanted.column)), tally, part)
 
 
-def beside(
-    former: Mapping[str, Any] | None, tally: Tally, part: str, *, same_rows: bool = False
-) -> tuple[str, int, str]:
-    """The same for documents that do not conform, beside what a former run has found.
-
-    :param same_rows: whether the former sample looked at these very rows.
-    """
+def beside(former: Mapping[str, Any] | None, tally: Tally, part: str) -> tuple[str, int, str]:
+    """The same for documents that do not conform, beside what a former run has found."""
     if former is None or former.get("outcome") == COULD_NOT_CHECK:
         return (
             FAILED,
@@ -370,7 +359,7 @@ def beside(
     if not tally.new:
         return NO_WORSE, 0, f"{_documents(tally.invalid)} that did not conform before still {_do(tally.invalid)} not"
     new = f"{_documents(tally.new)} {part}{_do(tally.new)}"
-    if former.get("sampled") and not same_rows:
+    if former.get("sampled"):
         reason = f"{new} not conform that the former result does not name"
         return FAILED, tally.new, f"{reason}; that was a sample, so that they may have been there before"
     untold = int(former.get("invalid", 0)) - len(former.get("offenders", ()))

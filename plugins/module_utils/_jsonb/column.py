@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -39,15 +38,6 @@ class Sample:
 
     rows: int | None = None
     percent: float | None = None
-
-    @property
-    def size(self) -> str:
-        return f"{self.rows}" if self.percent is None else f"{self.percent:g}%"
-
-    def key(self, former: str | None) -> str:
-        """By what it is drawn; as before, where a former one was of the same size."""
-        size, _sep, seed = (former or "").partition("/")
-        return str(former) if size == self.size and seed.isdigit() else f"{self.size}/{secrets.randbelow(2**31)}"
 
     @classmethod
     def parse(cls, text: str) -> Sample:
@@ -94,10 +84,6 @@ class Column:
     drawn: str = ""
     condition: str = ""
     limit: str = ""
-    #: The same key draws the same rows again, of a table that nobody has written since.
-    sample_key: str | None = None
-    #: Whether they are the same however the rows were moved or changed.
-    keeps_rows: bool = False
 
     @property
     def sampled(self) -> bool:
@@ -121,10 +107,9 @@ class Column:
         return f"COPY (SELECT {fields} FROM {self.relation}{self.drawn}{where}{self.limit}) TO STDOUT"
 
 
-def find_column(session: Session, wanted: Wanted, sample: Sample | None, sample_key: str | None = None) -> Column:
+def find_column(session: Session, wanted: Wanted, sample: Sample | None) -> Column:
     """The column in the database.
 
-    :param sample_key: of a former sample, whose rows are to be looked at again.
     :raises PlatformError: when it is not there, or holds no documents.
     """
     schema, table = _names(wanted.table)
@@ -148,10 +133,10 @@ def find_column(session: Session, wanted: Wanted, sample: Sample | None, sample_
         estimate=max(0, int(tuples)),
         counted=False,
     )
-    return _drawn(session, column, kind, sample, sample.key(sample_key)) if sample is not None else column
+    return _drawn(session, column, kind, sample) if sample is not None else column
 
 
-def _drawn(session: Session, column: Column, kind: str, sample: Sample, key: str) -> Column:
+def _drawn(session: Session, column: Column, kind: str, sample: Sample) -> Column:
     percent = sample.percent
     count, counted = column.estimate, False
     if percent is None:
@@ -166,24 +151,14 @@ def _drawn(session: Session, column: Column, kind: str, sample: Sample, key: str
         percent = min(100.0, 120.0 * rows / max(1, count))
     if percent >= 100 and sample.percent is not None:
         return column
-    drawn, condition, order = "", "", ""
-    seed = key.partition("/")[2]
-    by_id = bool(column.ids) and list(column.ids) != ["ctid"] and column.pages <= _MANY_PAGES
-    if by_id:
-        ids = ", ".join(f"{one}::text" for one in column.ids)
-        order = f"hashtext(concat_ws('/', {ids}, '{seed}') COLLATE \"C\")"
-        condition = f"{order}::bigint + {2**31} < {percent / 100 * 2**32:.0f}"
-    elif kind in ("r", "m", "p"):
+    drawn, condition = "", ""
+    if kind in ("r", "m", "p"):
         method = "SYSTEM" if column.pages > _MANY_PAGES else "BERNOULLI"
-        drawn = f" TABLESAMPLE {method} ({percent:.9f}) REPEATABLE ({seed})"
+        drawn = f" TABLESAMPLE {method} ({percent:.9f})"
     else:
         condition = f"random() < {percent / 100:.9f}"
-    # Cut off where the same rows are cut off again.
-    limit = f"{f' ORDER BY {order}' if order else ''} LIMIT {sample.rows}" if sample.rows else ""
-    return replace(
-        column, estimate=count, counted=counted, drawn=drawn, condition=condition, limit=limit,
-        sample_key=key, keeps_rows=by_id,
-    )  # fmt: skip
+    limit = f" LIMIT {sample.rows}" if sample.rows else ""
+    return replace(column, estimate=count, counted=counted, drawn=drawn, condition=condition, limit=limit)
 
 
 def _names(table: str) -> tuple[str, str]:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timezone
 
 from .._errors import PlatformError
-from .._whole_file import make_folders
 from .events import EVENTS, Event, Failing, State
 
 _VERSION = 1
@@ -52,7 +51,7 @@ class Spool:
 
     def prepare(self) -> None:
         try:
-            make_folders(self.folder, _FOLDER_MODE)
+            os.makedirs(self.folder, mode=_FOLDER_MODE, exist_ok=True)
         except OSError as error:
             raise self._failure(error) from None
 
@@ -126,7 +125,7 @@ class Spool:
             # mkstemp makes files that only this user can read.
             handle, aside = tempfile.mkstemp(prefix=".new-", dir=self.folder)
             try:
-                with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
                     json.dump(content, file, indent=1, ensure_ascii=False)
                     file.flush()
                     os.fsync(file.fileno())

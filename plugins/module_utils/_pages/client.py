@@ -42,11 +42,6 @@ class PagesError(PlatformError):
         """Whether the same call may succeed a little later."""
         return self.status == 429 or self.status >= 500
 
-    @property
-    def declined(self) -> bool:
-        """Whether nothing can have come of the call."""
-        return 400 <= self.status < 500
-
 
 class NoDeployment(PagesError):
     """The project has no deployment with this id."""

@@ -25,7 +25,6 @@ from ansible_collections.vedfinance.platform.plugins.module_utils._pages.deploym
     deployment_from,
     deployments,
     read_deployment,
-    served,
 )
 from ansible_collections.vedfinance.platform.plugins.module_utils._pages.outcome import UNKNOWN_YET, Outcome
 from ansible_collections.vedfinance.platform.plugins.module_utils._pages.project import (
@@ -183,10 +182,7 @@ class Deployer:
                 f"{self._params['appear_timeout']:g} s."
             )
         elif found.status == SUCCESS:
-            if self._was_rolled_back(found):
-                outcome.acted, outcome.after = True, served(found)
-            else:
-                self._note_or_refuse(found, self._project)
+            self._note_or_refuse(found, self._project)
             return
         elif found.status == SKIPPED:
             self._skipped(found)
@@ -214,15 +210,11 @@ class Deployer:
         if found is None or self._would_build(found):
             found = self._build()
         self.outcome.deployment = found
-        if found.status == SUCCESS and self._was_rolled_back(found):
-            self._bring_back(found)
         found = self._followed(found)
         if found.status not in (SUCCESS, SKIPPED) and self._params["retry_failed"]:
+            self.outcome.retried = self.outcome.acted = True
             self._log = []
-            with self.outcome.acting():
-                self.outcome.retried = True
-                again = self._client.post(f"/deployments/{found.id}/retry")
-            found = self._followed(deployment_from(again))
+            found = self._followed(deployment_from(self._client.post(f"/deployments/{found.id}/retry")))
         if found.status == SKIPPED:
             if self._would_build(found) and not self.outcome.triggered:
                 found = self._followed(self._build())
@@ -264,26 +256,10 @@ class Deployer:
             else "Upload one, for example with wrangler pages deploy.",
         )
 
-    def _was_rolled_back(self, deployment: Deployment) -> bool:
-        """Built before this run, and not what production serves: missing there, as if it had never been built."""
-        return (
-            self._trigger == "missing"
-            and self._environment == PRODUCTION
-            and not _serves(self._project, deployment)
-            and not _newer(self._project, deployment)
-        )
-
-    def _bring_back(self, deployment: Deployment) -> None:
-        # Where production was about to take it by itself, this asks for the same.
-        with self.outcome.acting():
-            self._client.post(f"/deployments/{deployment.id}/rollback")
-        self.outcome.notes.append(f"{deployment.label} was built before, and is brought back into production.")
-
     def _build(self) -> Deployment:
-        with self.outcome.acting():
-            self.outcome.triggered = True
-            made = self._client.post_form("/deployments", branch=self._branch)
-        built = self.outcome.deployment = deployment_from(made)
+        self.outcome.triggered = self.outcome.acted = True
+        built = deployment_from(self._client.post_form("/deployments", branch=self._branch))
+        self.outcome.deployment = built
         if self._commit and not built.is_of(self._commit):
             raise PlatformError(
                 f"The head of {self._branch} is not commit {self._commit}: Cloudflare builds {built.label} now, which "

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ansible_collections.vedfinance.platform.plugins.module_utils._pages.client import PagesError
 from ansible_collections.vedfinance.platform.plugins.module_utils._pages.deployments import Deployment, served
 from ansible_collections.vedfinance.platform.plugins.module_utils._pages.project import Project
 
@@ -39,18 +36,6 @@ class Outcome:
     def saw(self, project: Project) -> None:
         self.after = served(project.canonical)
         self.switch_after = project.production_deployments_enabled
-
-    @contextmanager
-    def acting(self) -> Iterator[None]:
-        """What is noted within was not done if Cloudflare declines it; an answer that is lost may hide that it was."""
-        before = (self.acted, self.triggered, self.retried)
-        self.acted = True
-        try:
-            yield
-        except PagesError as error:
-            if error.declined:
-                self.acted, self.triggered, self.retried = before
-            raise
 
     @property
     def changed(self) -> bool:

@@ -156,8 +156,8 @@ def roll_back(client: PagesClient, clock: Clock, params: Mapping[str, t.Any], ch
 
 
 def _take(client: PagesClient, patience: Patience, target: Deployment, outcome: Outcome) -> Project:
-    with outcome.acting():
-        client.post(f"/deployments/{target.id}/rollback")
+    outcome.acted = True
+    client.post(f"/deployments/{target.id}/rollback")
     seen = patience.until(
         lambda: read_project(client),
         lambda project: project.canonical is not None and project.canonical.id == target.id,

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from .._loopback import is_loopback
-from .connect import Server, Tls, is_socket
+from .connect import Server, Tls
 from .container import in_container
 
 LOGIN: dict[str, Any] = {
@@ -38,12 +36,6 @@ DUMPS: dict[str, Any] = {
 }
 
 
-def _sslmode_for(host: str | None) -> str | None:
-    """Without a word of anybody: over a network, the server must prove who it is."""
-    named_elsewhere = os.environ.get("PGSSLMODE")
-    return "verify-full" if host and not is_socket(host) and not is_loopback(host) and not named_elsewhere else None
-
-
 def server_of(params: dict[str, Any]) -> Server:
     """The server that the options name."""
     server = Server(
@@ -52,12 +44,7 @@ def server_of(params: dict[str, Any]) -> Server:
         user=params["login_user"],
         password=params["login_password"],
         maintenance_database=params["login_db"],
-        tls=Tls(
-            params["sslmode"] or _sslmode_for(params["login_host"]),
-            params["sslrootcert"],
-            params["sslcert"],
-            params["sslkey"],
-        ),
+        tls=Tls(params["sslmode"], params["sslrootcert"], params["sslcert"], params["sslkey"]),
         connect_timeout=params["connect_timeout"],
     )
     return in_container(server, params["container"]) if params["container"] else server

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .._errors import PlatformError
-from .._loopback import is_loopback
 
 try:
     import psycopg
@@ -40,6 +39,7 @@ _NO_LIMITS = " ".join(
 _NEWER_LIMITS = ((140000, "idle_session_timeout"), (170000, "transaction_timeout"))
 # COPY data are handed on in pieces of about this size.
 _PIECE = 1 << 18
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # A lost host must not hang a recovery: it is noticed while nothing is sent, and while what was sent is not confirmed.
 _NOTICE_LOSS: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -92,13 +92,13 @@ class Server:
         """How the server is reached, for people."""
         if self.container is not None:
             return "docker exec" if self.container.relay else "container's socket"
-        return "socket" if is_socket(self.host or os.environ.get("PGHOST")) else "TCP"
+        return "socket" if _is_socket(self.host or os.environ.get("PGHOST")) else "TCP"
 
     @property
     def is_local(self) -> bool:
         """Whether the server runs on this host, as far as its address tells."""
         host = self.host or os.environ.get("PGHOST")
-        return is_socket(host) or is_loopback(str(host))
+        return _is_socket(host) or host in _LOOPBACK
 
     @contextmanager
     def connect(self, database: str | None = None, purpose: str = "") -> Iterator[Session]:
@@ -135,18 +135,13 @@ class Server:
         return session
 
 
-def is_socket(host: str | None) -> bool:
+def _is_socket(host: str | None) -> bool:
     return not host or host.startswith(("/", "@"))
 
 
 def _connection_failed(server: Server, database: str, error: psycopg.Error) -> ServerError:
     said = _reason(str(error))
-    if "root certificate file" in said or "does not support SSL" in said:
-        hint = (
-            "Over a network, the server must prove who it is (sslmode: verify-full): name the authority of its"
-            " certificate in sslrootcert. If nobody else is on that network, set sslmode: prefer, which proves nothing."
-        )
-    elif "SSL" in said or "certificate" in said or "no encryption" in said:
+    if "SSL" in said or "certificate" in said or "no encryption" in said:
         hint = (
             "Check sslmode, sslrootcert, sslcert and sslkey against what the server offers and demands; with"
             " verify-full, login_host must be the name in its certificate."
@@ -248,10 +243,6 @@ class Session:
                 for which in (fields.MESSAGE_PRIMARY, fields.SQLSTATE)
             )
             raise ServerError(f"PostgreSQL said in {self.database}: {said}.", None, state)
-
-    def encrypted(self, user: str, password: str) -> str:
-        """What stands for a password in a statement, so that the password itself is in no log of the server."""
-        return self._connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
 
     def cancel(self) -> None:
         """Ask the server to stop what this session is doing; called from another thread, and never waits for long.

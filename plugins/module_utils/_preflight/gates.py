@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,8 +87,6 @@ class Gate:
     pattern: str = ""
     pending_exit_codes: frozenset[int] = frozenset()
     interval: float = 10.0
-    #: What nobody shall read, also where the command itself says it.
-    secrets: Collection[str] = field(default=(), repr=False)
 
     @property
     def argv(self) -> list[str]:
@@ -116,7 +114,7 @@ class Gate:
             BRANCH: f"on branch {self.branch}",
             COMMIT_MESSAGE: f"commits to push match {self.pattern}",
         }
-        return of_git.get(self.kind) or redact_text(self.shell or shlex.join(self.command), self.secrets)
+        return of_git.get(self.kind) or redact_text(self.shell or shlex.join(self.command))
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,6 @@ class Result:
             "kind": self.gate.kind,
             "what": self.gate.what,
             "optional": self.gate.optional,
-            "never_skip": self.gate.never_skip,
             "outcome": self.outcome,
             "reason": self.reason,
             "hint": self.hint,

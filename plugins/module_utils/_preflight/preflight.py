@@ -20,7 +20,6 @@ from .._errors import PlatformError
 from .._git.checkout import Checkout, commits_between, short
 from .._progress import Progress
 from .._redact import clip, redact_text, secret_values
-from .._whole_file import make_folders
 from .gates import (
     BRANCH,
     CI_STATUS,
@@ -210,12 +209,7 @@ def _commit_message(gate: Gate, preflight: Preflight, world: World) -> Result:
     if not wrong:
         return Result(gate, PASSED, to_push)
     reason = f"{len(wrong)} of {to_push} {'does' if len(wrong) == 1 else 'do'} not match {gate.pattern}: {_some(wrong)}"
-    return Result(
-        gate,
-        FAILED,
-        redact_text(reason, preflight.secrets),
-        gate.hint or "Reword them: git commit --amend, or git rebase -i.",
-    )
+    return Result(gate, FAILED, redact_text(reason), gate.hint or "Reword them: git commit --amend, or git rebase -i.")
 
 
 def _some(names: Sequence[str]) -> str:
@@ -349,7 +343,7 @@ class _Log:
     def __enter__(self) -> _Log:
         if self.path:
             try:
-                make_folders(os.path.dirname(self.path), 0o750)
+                os.makedirs(os.path.dirname(self.path), mode=0o750, exist_ok=True)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
                 self._file = os.fdopen(os.open(self.path, flags, 0o640), "w", encoding="utf-8")
             except OSError as error:
@@ -399,7 +393,7 @@ def preflight_of(params: Mapping[str, Any], gates: Sequence[Gate], skipped: Mapp
     # Output is masked by line.
     secrets = {line for value in (*hidden.values(), *secret_values(environment)) for line in value.splitlines() if line}
     return Preflight(
-        gates=[replace(gate, secrets=secrets) for gate in gates],
+        gates=gates,
         checkout=os.path.abspath(params["checkout"]),
         skipped=skipped,
         parallel=params["parallel"],

@@ -47,7 +47,6 @@ class Act:
     """Something that a statement does, as the code from before it sees it.
 
     :param columns: of ``table``, the ones that it is about, where it is harmless as long as these are new.
-    :param caution: whether older code that lives with it may meet an error all the same, as the reason says.
     """
 
     kind: str
@@ -55,7 +54,6 @@ class Act:
     reason: str
     table: Name | None = None
     columns: tuple[str, ...] = ()
-    caution: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,9 @@ class Change:
     concurrently: bool = False
     tolerant: bool = False
     volatility: str = "v"
-    #: Tables of which no row can be deleted while a row of this one refers to it.
-    holds: list[Name] = field(default_factory=list)
 
-    def act(
-        self, kind: str, additive: bool, reason: str, columns: Sequence[str] = (), *, caution: bool = False
-    ) -> None:
-        self.acts.append(Act(kind, additive, reason, self.table, tuple(columns), caution))
+    def act(self, kind: str, additive: bool, reason: str, columns: Sequence[str] = ()) -> None:
+        self.acts.append(Act(kind, additive, reason, self.table, tuple(columns)))
 
 
 def change_of(items: Sequence[Token], schema: str) -> Change:
@@ -184,7 +178,7 @@ def _volatility(cursor: Cursor) -> str:
 def _create_table(cursor: Cursor, change: Change) -> None:
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
-        for element in cursor.elements():
+        for element in _comma_separated(cursor):
             _note_references(element, change)
             if element[0].is_name and not element[0].says(*_TABLE_ELEMENTS):
                 change.columns.append(Column(element[0].value, element[1] if len(element) > 1 else None))
@@ -212,7 +206,7 @@ def _create_index(cursor: Cursor, change: Change, unique: bool) -> None:
     elements: list[tuple[Token, ...]] = []
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
-        elements = [tuple(element) for element in cursor.elements()]
+        elements = [tuple(element) for element in _comma_separated(cursor)]
     rest = list(_rest(cursor))
     where = next((at for at, token in enumerate(rest) if token.says("where")), len(rest))
     predicate = tuple(rest[where + 1 :])
@@ -256,8 +250,9 @@ def _alter_type(cursor: Cursor, change: Change) -> None:
     if name is not None and not change.tolerant:
         change.needs.append((TYPE, name))
     if cursor.skip("add") and cursor.skip("value"):
-        told = "the older code runs, but fails on rows in which the newer one wrote the new value"
-        change.act("add enum value", True, told, caution=True)
+        change.act(
+            "add enum value", True, "the older code runs, but fails on rows in which the newer one wrote the new value"
+        )
     elif cursor.skip("rename") and cursor.skip("to"):
         new = cursor.named()
         if name is not None and new is not None:
@@ -278,7 +273,7 @@ def _alter_table(cursor: Cursor, change: Change) -> None:
         cursor.take()
     if not change.tolerant:
         change.needs.append((TABLE, change.table))
-    for action in cursor.elements():
+    for action in _comma_separated(cursor):
         _note_references(action, change)
         _table_action(Cursor(iter(action), change.table.schema), action, change)
 
@@ -359,7 +354,7 @@ def _checks_others(items: Sequence[Token], column: str) -> bool:
     """Whether a CHECK asks for anything but the column itself."""
     for at, token in enumerate(items):
         if token.says("check"):
-            inside = next(Cursor(iter(items[at + 2 :])).elements(), [])
+            inside = next(_comma_separated(Cursor(iter(items[at + 2 :]))), [])
             functions = set(_called(inside))
             for place, one in enumerate(inside):
                 known = one.value == column or one.says(*_IN_EXPRESSIONS) or place in functions
@@ -372,7 +367,7 @@ def _columns_of_constraint(cursor: Cursor) -> tuple[str, ...]:
     while cursor.token is not None and cursor.token.value != "(":
         cursor.take()
     cursor.take()
-    return tuple(element[0].value for element in cursor.elements())
+    return tuple(element[0].value for element in _comma_separated(cursor))
 
 
 def _drop_part(cursor: Cursor, change: Change) -> None:
@@ -487,7 +482,7 @@ def _update(cursor: Cursor) -> Change:
         change.needs.append((TABLE, change.table))
     columns: list[str] = []
     if cursor.until("set"):
-        for assignment in cursor.elements():
+        for assignment in _comma_separated(cursor):
             columns.append(assignment[0].value)
             # The value may be … IS DISTINCT FROM …
             plain = [
@@ -540,6 +535,25 @@ _READERS = {
 # -- tokens ----------------------------------------------------------------------------------------------------------
 
 
+def _comma_separated(cursor: Cursor) -> Iterator[list[Token]]:
+    """The elements up to the closing parenthesis, or to the end."""
+    depth = 0
+    element: list[Token] = []
+    while (token := cursor.take()) is not None:
+        if token.kind == "other":
+            if token.value == ")" and depth == 0:
+                break
+            if token.value == "," and depth == 0:
+                if element:
+                    yield element
+                element = []
+                continue
+            depth += {"(": 1, ")": -1, "[": 1, "]": -1}.get(token.value, 0)
+        element.append(token)
+    if element:
+        yield element
+
+
 def _rest(cursor: Cursor) -> Iterator[Token]:
     while (token := cursor.take()) is not None:
         yield token
@@ -566,5 +580,3 @@ def _note_references(element: Sequence[Token], change: Change) -> None:
             table = Cursor(iter(element[at + 1 :]), schema).named()
             if table is not None:
                 change.needs.append((TABLE, table))
-                if not any(_has(element, "on", "delete", word) for word in ("cascade", "set")):
-                    change.holds.append(table)

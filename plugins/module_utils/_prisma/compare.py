@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._postgres.dump.statements import Name
@@ -19,7 +19,6 @@ _UNIQUE = ("create unique index", "add unique constraint")
 # These reach from a new table to one that may be old.
 _REACHES_OTHERS = ("alter table attach", "alter table inherit")
 _OVERLOADED = (FUNCTION, "aggregate", "operator")
-_MAKES_KEYS = ("create table", "add column", "add foreign key constraint")
 _CHANGES_ROWS = ("insert", "update", "delete")
 
 
@@ -74,20 +73,9 @@ def effects(migrations: Iterable[Migration], schema: str) -> Iterator[tuple[Migr
             for act in change.acts:
                 if not act.additive and made.covers(act, change):
                     act = Act(act.kind, True, "it is about what the same set of migrations has made", act.table)
-                found.append((part, _cautious(act, change, made)))
+                found.append((part, act))
             made.note(change)
         yield migration, found
-
-
-def _cautious(act: Act, change: Change, made: Made) -> Act:
-    """A new key to an old table is lived with, but for rows of it that the newer code has made use of."""
-    held = sorted(
-        {f'"{name.name}"' for name in change.holds if (TABLE, name) not in made.objects | {(TABLE, change.table)}}
-    )
-    if not (held and act.additive and act.kind in _MAKES_KEYS):
-        return act
-    told = f"the older code cannot delete rows of {', '.join(held)} to which the newer one has made others refer"
-    return replace(act, reason=told, caution=True)
 
 
 def compare(known: Sequence[str], folder: Folder, history: History, schema: str) -> dict[str, Any]:
@@ -127,10 +115,9 @@ def _judged(ahead: Sequence[str], folder: Folder, history: History, schema: str)
                 "additive": all(each["additive"] for each in statements),
                 "reason": None,
                 "statements": statements,
-                "cautions": list(dict.fromkeys(act.reason for _part, act in known[name] if act.caution)),
             }
         else:
-            yield {"name": name, "additive": False, "reason": unknown[name], "statements": [], "cautions": []}
+            yield {"name": name, "additive": False, "reason": unknown[name], "statements": []}
 
 
 def _why_unknown(name: str, migration: Migration | None, history: History) -> str | None:

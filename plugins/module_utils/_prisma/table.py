@@ -5,21 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from .._postgres.connect import Session, quote
 
 TABLE = "_prisma_migrations"
 #: The lock under which Prisma migrates.
 ADVISORY_LOCK = 72707369
-# The owner of the table has migrated; in his zone PostgreSQL has read what came without one.
-_WRITERS_ZONE = (
-    "SELECT coalesce((SELECT split_part(setting, '=', 2)"
-    " FROM pg_db_role_setting s, pg_class c, unnest(s.setconfig) setting"
-    " WHERE c.oid = to_regclass(%s) AND s.setrole = c.relowner AND setting ILIKE 'timezone=%%'"
-    " AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"
-    " ORDER BY s.setdatabase DESC LIMIT 1), current_setting('TimeZone'))"
-)
 
 
 @dataclass(frozen=True)
@@ -94,8 +86,7 @@ def head_of(names: Iterable[str]) -> str | None:
 
 
 def read_history(session: Session, schema: str) -> History:
-    table = f"{quote(schema)}.{quote(TABLE)}"
-    if session.value("SELECT to_regclass(%s)", (table,)) is None:
+    if session.value("SELECT to_regclass(%s)", (f"{quote(schema)}.{quote(TABLE)}",)) is None:
         others = session.value(
             "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
@@ -103,35 +94,16 @@ def read_history(session: Session, schema: str) -> History:
             (schema,),
         )
         return History(exists=False, empty_schema=not others)
-    zone = session.value(_WRITERS_ZONE, (table,))
     rows = session.rows(
-        "SELECT migration_name, checksum, started_at, finished_at, rolled_back_at, applied_steps_count, logs,"
-        " started_at AT TIME ZONE %s, finished_at AT TIME ZONE %s, now()"
-        f" FROM {table} ORDER BY started_at, migration_name",
-        (zone, zone),
+        "SELECT migration_name, checksum, started_at, finished_at, rolled_back_at, applied_steps_count, logs"
+        f" FROM {quote(schema)}.{quote(TABLE)} ORDER BY started_at, migration_name"
     )
-    found = []
-    for name, checksum, started, finished, rolled_back, steps, logs, started_clock, finished_clock, now in rows:
-        if finished is not None:
-            started, finished = _meant((started, finished), (started_clock, finished_clock), now)
-        found.append(Row(name, checksum, started, finished, rolled_back, steps, logs or ""))
-    return History(tuple(found))
-
-
-def _meant(
-    stored: tuple[datetime, datetime], clocks: tuple[datetime, datetime], now: datetime
-) -> tuple[datetime, datetime]:
-    """When a migration ran.
-
-    Prisma's native engine stores moments, to the microsecond. Its engine in JavaScript counts milliseconds, and sends
-    what the clock says in UTC without saying that it is UTC: PostgreSQL takes it for a time of its own zone.
-
-    :param clocks: what the clock in that zone says at the stored moments.
-    """
-    if any(moment.microsecond % 1000 for moment in stored):
-        return stored
-    started, finished = (clock.replace(tzinfo=timezone.utc) for clock in clocks)
-    return (started, finished) if finished <= now else stored
+    return History(
+        tuple(
+            Row(name, checksum, started, finished, rolled_back, steps, logs or "")
+            for name, checksum, started, finished, rolled_back, steps, logs in rows
+        )
+    )
 
 
 def lock_holder(session: Session) -> Holder | None:

@@ -63,7 +63,7 @@ def test_a_dump_that_was_not_sent_elsewhere_needs_no_other_dump() -> None:
         assert "Mend the cause and run playbooks/backup.yml again." in told(made)
 
 
-@pytest.mark.parametrize("role", ["migrate", "hotfix", "disaster_recovery", "provision_recovery_host"])
+@pytest.mark.parametrize("role", ["migrate", "hotfix"])
 @pytest.mark.parametrize(
     ("result", "lines"),
     [
@@ -75,15 +75,3 @@ def test_why_it_cannot_begin(role: str, result: dict[str, Any], lines: list[str]
     facts = {"inventory_hostname": "vps", "ansible_failed_task": {"name": "Look"}, "ansible_failed_result": result}
     text = Templated(role, **facts, platform_postgres_database="shop").text("cannot_begin.txt.j2")
     assert text.splitlines()[2:] == lines
-
-
-@pytest.mark.parametrize(("never", "offered"), [({"tests"}, "lint"), (set(), "tests"), ({"tests", "lint"}, None)])
-def test_no_gate_that_is_never_skipped_is_offered_to_be(never: set[str], offered: str | None) -> None:
-    gate = {"kind": "command", "optional": False, "outcome": "failed", "reason": "exit status 1", "seconds": 1.0}
-    gates = [
-        {**gate, "name": name, "what": name, "never_skip": name in never, "tail": [], "log": None, "hint": ""}
-        for name in ("tests", "lint")
-    ]
-    facts = {"preflight_checkout": "/srv/shop", "preflight_result": {"gates": gates}}
-    text = Templated("preflight", **facts).text("preflight_failure.txt.j2")
-    assert [line.split('"')[3] for line in text.splitlines() if line.startswith("to skip")] == [offered] * bool(offered)

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
-import time
 from typing import Any
 
 import pytest
@@ -33,10 +31,7 @@ FOUND: dict[str, Any] = {
         "name": "api",
         "source_type": "git",
     },
-    "deploy_info": {
-        "rollback_targets": [{"id": "d1", "commit": OLDER, "status": "done", "serving": True, "strategy": "snapshot"}],
-        "building": False,
-    },
+    "deploy_info": {"rollback_targets": [{"id": "d1", "commit": OLDER, "serving": True, "strategy": "snapshot"}]},
     "deploy_way_back": {"id": "d1", "commit": OLDER, "serving": True, "strategy": "snapshot"},
     "deploy_releases": {"releases": []},
     "deploy_health_before": {"healthy": True},
@@ -46,7 +41,6 @@ FOUND: dict[str, Any] = {
         "before": {"image": "api:latest", "commit": OLDER},
         "after": {"image": "api:latest", "commit": COMMIT, "version": None},
         "ahead": [],
-        "serves_already": False,
     },
 }
 HEAD = {"commit": COMMIT, "subject": "(ved-7) Drop the note", "commits_to_push": [{"commit": COMMIT}]}
@@ -63,10 +57,7 @@ SCHEMA = {
 }
 PAGES = {
     "deploy_pages": {"project": "web"},
-    "deploy_pages_plan": {
-        "before": {"id": "p1", "commit": OLDER, "url": "https://p1.pages.dev"},
-        "after": {"id": None, "commit": COMMIT, "url": None},
-    },
+    "deploy_pages_found": {"project": {"canonical": {"id": "p1", "commit": OLDER, "url": "https://p1.pages.dev"}}},
 }
 DUMPED = {"deploy_backup": {"dump": "/b/shop.dump", "manifest": {"sha256": "00", "bytes": 2048}}}
 WISH = {"version": "", "commit": COMMIT, "image": "", "git_ref": ""}
@@ -241,11 +232,9 @@ def test_the_plan_tells_of_an_interrupted_run() -> None:
 
 def test_the_plan_of_what_serves_already_waits_for_nothing() -> None:
     plan = {**FOUND["deploy_plan"], "after": FOUND["deploy_plan"]["before"]}
-    serves = {**plan, "serves_already": True}
-    text = deploy(deploy_commit=OLDER, deploy_plan=serves, ansible_check_mode=True).text("plan.txt.j2")
+    text = deploy(deploy_commit=OLDER, deploy_unless_commit=OLDER, deploy_plan=plan).text("plan.txt.j2")
     assert "backend     nothing: the API says that it serves already" in text
     assert "way back" not in text
-    assert "would change    nothing\n" in text
     text = deploy(deploy_commit=OLDER, deploy_unless_commit="", deploy_plan=plan).text("plan.txt.j2")
     assert "serves already\n" not in text
     assert "way back        to commit 9ac0d2e49ac0" in text
@@ -323,7 +312,7 @@ def failure(**given: Any) -> str:
 def test_a_failure_tells_the_state_of_each_part() -> None:
     text = failure(
         **PRISMA, **SCHEMA, **PAGES, **judged(additive=True), **DUMPED,
-        deploy_pushed={"changed": True, "commits": [], "before": OLDER},
+        deploy_pushed={"commits": [], "before": OLDER},
         deploy_pages_returned={"changed": True, "note": "The next push deploys again."},
         deploy_returned={"changed": True, "strategy": "snapshot", "to": PLACE},
         platform_contacts=[{"role": "Backend Lead", "events": ["deploy_*"], "channels": ["dev_api"]}],
@@ -542,227 +531,3 @@ def test_the_plan_of_a_rollback_to_what_serves_already_does_nothing() -> None:
     assert "deployment d1: it serves already" in text
     assert "frontend        deployment p1 serves already" in text
     assert "steps           health, integrity\n" in text
-
-
-# -- what a first reader of the two roles has found ----------------------------------------------------------------
-
-
-def test_the_parts_of_the_time_sum_up() -> None:
-    began = time.time() - 100
-    marks = [
-        ["look", began + 0.3],
-        ["gates", began + 2],
-        ["look", began + 12],
-        ["backend", began + 20],
-        ["pages", began + 80],
-    ]
-    text = deploy(
-        deploy_began=began, deploy_marks=marks, deploy_told_after={}, deploy_healthy={"latency_p50_ms": 3},
-        deploy_watched={
-            "sent": 1, "after": {"image": "api", "commit": COMMIT}, "deployment": {"id": "d2"}, "verdict": None,
-            "seconds": {"queued": 1.0, "build": 40.0, "rollout": 14.7},
-        },
-    ).text("summary.txt.j2")  # fmt: skip
-    (line,) = [line for line in text.splitlines() if line.startswith("took")]
-    parts = [float(number) for number in re.findall(r"([\d.]+) s(?:,|$)", line)]
-    assert [part.rsplit(" ", 2)[0] for part in line.partition(": ")[2].split(", ")] == [
-        "plan", "gates", "queue", "build", "until it served", "frontend", "other",
-    ]  # fmt: skip
-    ((minutes, seconds),) = re.findall(r"took +(\d) min (\d\d) s: ", line)
-    assert sum(parts) == pytest.approx(60 * int(minutes) + int(seconds), abs=2)
-
-
-def test_a_dry_run_tells_all_that_it_would_change() -> None:
-    given = {**PRISMA, **SCHEMA, **PAGES, "deploy_push": True, "ansible_check_mode": True}
-    planned = {"deploy_backup": {"changed": True}, "deploy_migrated_there": {"changed": True}}
-    text = deploy(**given, **planned, deploy_pushed={"changed": True}).text("plan.txt.j2")
-    assert "would change    dump, migrations, push, backend, pages\n" in text
-    served = {"deploy_pages_plan": {"before": {"id": "p1"}, "after": {"id": "p1"}}}
-    text = deploy(**{**given, **served}, deploy_pushed={"changed": False}).text("plan.txt.j2")
-    assert "would change    backend\n" in text
-    assert "pages       nothing: deployment p1 serves already" in text
-
-
-def test_a_frontend_that_will_fail_is_told_where_a_dead_run_is_gone_on_with() -> None:
-    given = {
-        **_interrupted(),
-        **PAGES,
-        "deploy_pages_plan": {**PAGES["deploy_pages_plan"], "failed": True, "msg": "Bad."},
-    }
-    assert "pages       WILL FAIL: Bad." in deploy(**given).text("plan.txt.j2")
-
-
-@pytest.mark.parametrize(
-    ("made", "may_come"),
-    [
-        ({}, True),
-        ({"deploy_pages_made": {"failed": True, "deployment": None}}, True),
-        ({"deploy_pages_made": {"failed": True, "deployment": {"status": "active"}}}, True),
-        ({"deploy_pages_made": {"failed": True, "deployment": {"status": "failure"}}}, False),
-        ({"deploy_pages_made": {"deployment": {"status": "success"}}}, False),
-    ],
-)
-def test_a_frontend_that_is_still_being_built_is_waited_for_before_it_goes_back(
-    made: dict[str, Any], may_come: bool
-) -> None:
-    assert deploy(**PAGES, **made).value("deploy_pages_may_come") is may_come
-
-
-@pytest.mark.parametrize(
-    ("source", "wanted", "watches"), [("git", COMMIT, True), ("docker", COMMIT, False), ("git", "", False)]
-)
-def test_only_what_a_push_builds_is_watched_for(source: str, wanted: str, watches: bool) -> None:
-    service = {**FOUND["deploy_service"], "source_type": source}
-    role = deploy(deploy_service=service, deploy_commit=wanted)
-    assert role.value("deploy_watches") is watches
-
-
-@pytest.mark.parametrize(
-    ("built", "more", "watches"),
-    [
-        ({"status": "done", "serving": False}, {}, False),
-        ({"status": "error", "serving": False}, {}, False),
-        ({"status": "running", "serving": False}, {}, True),
-        ({"status": "done", "serving": True}, {}, True),
-        ({"status": "error", "serving": False}, {"deploy_releases": {"releases": [INTERRUPTED]}}, True),
-    ],
-)
-def test_a_commit_that_failed_or_was_left_is_deployed_anew(
-    built: dict[str, Any], more: dict[str, Any], watches: bool
-) -> None:
-    older = {"id": "d1", "commit": OLDER, "serving": not built["serving"], "status": "done"}
-    info = {"rollback_targets": [{"id": "d2", "commit": COMMIT, **built}, older], "building": False}
-    role = deploy(deploy_commit=COMMIT, deploy_info=info, **more)
-    assert role.value("deploy_watches") is watches
-    assert (f"deploy commit {COMMIT[:12]} anew, since its deployment d2" in role.text("plan.txt.j2")) is not watches
-    assert " anew" not in deploy(deploy_info=info).text("plan.txt.j2")
-
-
-def test_the_way_back_is_what_served_before_the_interruption_or_serves_now() -> None:
-    def way_back(**given: Any) -> Any:
-        return Templated("deploy", **{k: v for k, v in FOUND.items() if k != "deploy_way_back"} | given).value(
-            "deploy_way_back"
-        )
-
-    assert way_back()["id"] == "d1"
-    assert way_back(**_interrupted()) == {
-        **INTERRUPTED["before"],
-        "id": "d0",
-        "reason": "Dokploy keeps no record of it",
-    }
-    done = [{"id": "d3", "serving": False, "status": "done"}, {"id": "d2", "serving": False, "status": "done"}]
-    proved = {"releases": [{"outcome": "succeeded", "deployment": "d2"}]}
-    assert way_back(deploy_info={"rollback_targets": done, "building": False})["id"] == "d3"
-    assert way_back(deploy_info={"rollback_targets": done}, deploy_releases=proved)["id"] == "d2"
-    assert way_back(deploy_info={"rollback_targets": []}) == {}
-
-
-def test_what_the_command_line_gives_as_text_means_what_it_says() -> None:
-    given = {**PRISMA, **SCHEMA, **FAILED, "deploy_auto_rollback": "false"}
-    assert deploy(**given).value("deploy_goes_back") is False
-    assert "since deploy_auto_rollback is false" in failure(deploy_auto_rollback="false")
-    assert "not taken by itself" in deploy(deploy_auto_rollback="false").text("plan.txt.j2")
-    assert deploy(**_interrupted(), deploy_resume_within="200").value("deploy_taken_over")["run"] == INTERRUPTED["run"]
-
-
-def test_a_push_that_failed_is_not_to_be_reverted() -> None:
-    pushed = failure(deploy_pushed={"changed": True, "before": OLDER}, **PRISMA, **SCHEMA)
-    assert "holds 4f1c9d2a4f1c: revert it" in pushed
-    assert "revert it" not in failure(deploy_pushed={"failed": True}, **PRISMA, **SCHEMA)
-
-
-def test_a_failure_that_could_not_be_recorded_is_told_all_the_same() -> None:
-    text = failure(
-        deploy_noted={"failed": False, "msg": "No space left."}, deploy_failed_step="look", deploy_marks=[["look", 1.0]]
-    )
-    assert "journal        NOT written: No space left." in text
-    assert "steps          the beginning FAILED; not begun:" in text
-
-
-def test_a_schema_that_was_not_compared_is_told_before_anybody_trusts_the_old_code() -> None:
-    text = failure(deploy_prisma_dir="prisma")
-    assert (
-        "schema         NOT compared, so that a migration of the new version would not be seen: platform_checkout"
-        in text
-    )
-    assert "schema " not in failure()
-
-
-def test_what_the_old_code_may_meet_is_told_with_what_stays() -> None:
-    ahead = [{"name": PENDING, "additive": True, "cautions": ["the older code cannot delete rows."]}]
-    text = failure(**PRISMA, **SCHEMA, deploy_compared={"ahead": ahead, "head": PENDING})
-    assert "               but the older code cannot delete rows.\n" in text
-    role = rollback(rollback_compared={"ahead": ahead}, rollback_plan=DONE["rollback_plan"], **{
-        name: value for name, value in DONE.items() if name != "rollback_plan"
-    })  # fmt: skip
-    assert f"can live ({PENDING}); but the older code cannot delete rows." in role.text("plan.txt.j2")
-
-
-def test_a_release_that_needs_what_the_database_lacks_is_refused() -> None:
-    lacks = {"ahead": [], "missing": [PENDING]}
-    role = rollback(rollback_compared=lacks)
-    assert (role.value("rollback_unfit"), role.value("rollback_restores")) == (True, False)
-    text = role.text("refused.txt.j2")
-    assert (
-        f"The database lacks 1 migration that its code needs, as after the restore of an older dump: {PENDING}" in text
-    )
-    assert f"playbooks/deploy.yml -e deploy_commit={OLDER}" in text
-    assert "-e rollback_ignore_schema=true" in text
-    assert "go forward" not in text
-    restored = rollback(rollback_compared=lacks, rollback_restore_dump=True)
-    assert restored.value("rollback_restores") is True
-    assert rollback(rollback_compared={"ahead": [], "missing": []}).value("rollback_unfit") is False
-
-
-def test_the_version_is_told_where_the_platform_says_it_is() -> None:
-    told = {"healthy": True, "body": {"build": "1.4.0", "sha": OLDER}}
-    text = rollback(
-        **{**DONE, "rollback_git_revert": False, "rollback_version_path": "/v"}, rollback_told_after=told,
-        platform_api_version_key="build", platform_api_commit_key="sha",
-    ).text("summary.txt.j2")  # fmt: skip
-    assert "the API says version 1.4.0, commit 9ac0d2e49ac0\n" in text
-
-
-TARGETS: list[dict[str, Any]] = [
-    {"id": "d2", "created_at": "t2", "status": "done", "serving": False, "image": None, "commit": COMMIT,
-     "title": "(ved-7) Drop the note\n\nIt was never read.\n", "strategy": "snapshot", "reason": None},
-    {"id": "d1", "created_at": "t1", "status": "done", "serving": True, "image": None, "commit": OLDER,
-     "title": "", "strategy": None, "reason": "no snapshot"},
-]  # fmt: skip
-
-
-def test_the_list_shows_one_line_of_a_message_and_what_failed_as_a_release() -> None:
-    listed = {"application": SERVICE, "targets": TARGETS}
-    releases = [
-        {"run": "r3", "outcome": "failed", "deployment": "d2", "message": "See whether it is healthy: FAIL\nand more"},
-        {"run": "r2", "outcome": "succeeded", "deployment": "d1", "message": ""},
-        {"run": "r1", "outcome": "failed", "deployment": "d1", "message": "mended since"},
-    ]
-    found = {"releases": releases, "unreadable": []}
-    lines = rollback(rollback_listed=listed, rollback_releases=found).text("list.txt.j2").splitlines()
-    assert lines[2:8] == [
-        "d2  t2  done  FAILED AS A RELEASE",
-        "    commit 4f1c9d2a4f1c, (ved-7) Drop the note",
-        "    run r3: See whether it is healthy: FAIL",
-        "    can be returned to by its snapshot",
-        "",
-        "d1  t1  done  SERVES NOW",
-    ]
-    assert "never read" not in "\n".join(lines)
-    text = rollback(rollback_listed=listed, rollback_releases={"failed": False, "msg": "No right."}).text("list.txt.j2")
-    assert "The journal does not tell of all which of them failed: No right." in text
-
-
-@pytest.mark.parametrize(
-    ("done", "advice"),
-    [
-        ({"failed": False}, "Mend what failed above, and run the same command again"),
-        ({"failed": True}, "choose another target with -e rollback_to="),
-    ],
-)
-def test_after_a_rollback_that_was_made_only_the_rest_is_to_be_done(done: dict[str, Any], advice: str) -> None:
-    given = {**DONE, "rollback_done": {**DONE["rollback_done"], **done}, "rollback_git_revert": False}
-    text = rollback(
-        **given, rollback_failed_task="Revert", rollback_failure="a conflict", rollback_standing={"healthy": True}
-    ).text("failure.txt.j2")
-    assert advice in text

@@ -105,8 +105,6 @@ def _bring(remote: Remote, manifest: Manifest, folder: str, report: Report, prog
                 f"What was fetched as {manifest.dump} is not what its manifest says: the checksum differs.",
                 "Fetch an older dump by its name (option dump), and find out who changed this one.",
             )
-        # rclone makes files as the umask says; a dump is for its owner only.
-        files.make_private(fetched)
         files.sync(fetched)
         manifest.write(manifest_of(path))
         if not os.path.lexists(path):

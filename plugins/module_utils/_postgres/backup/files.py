@@ -59,8 +59,6 @@ class Partial:
     def keep_as(self, name: str, *, replace: bool = False) -> str:
         """Give it its name, for good; its path. It survives a power cut from here on."""
         path = os.path.join(self._folder, name)
-        # The files of a folder were made by a program, as the umask says.
-        make_private(self.path)
         sync(self.path)
         if not replace and os.path.lexists(path):
             raise PlatformError(f"{path} exists already.", "Put the time into the option name, as its default does.")
@@ -79,7 +77,7 @@ def write_whole(path: str, text: str) -> None:
     """A file that is always whole, whatever happens; what was there is replaced."""
     folder, name = os.path.split(path)
     with Partial(folder, name) as partial:
-        with open(partial.lock, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file:
+        with open(partial.lock, "w", encoding="utf-8", closefd=False) as file:
             file.write(text)
         partial.keep_as(name, replace=True)
 
@@ -153,17 +151,6 @@ def remove(path: str) -> None:
             shutil.rmtree(path)
         else:
             os.unlink(path)
-
-
-def make_private(path: str) -> None:
-    """A file, or a folder and the files in it, for their owner only."""
-    if os.path.isdir(path):
-        os.chmod(path, 0o700)
-        for entry in os.scandir(path):
-            if entry.is_file(follow_symlinks=False):
-                os.chmod(entry.path, 0o600)
-    else:
-        os.chmod(path, 0o600)
 
 
 def sync(path: str, *, deep: bool = True) -> None:

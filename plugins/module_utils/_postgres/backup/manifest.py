@@ -105,7 +105,7 @@ class Manifest:
                 manifest = cls._from(json.loads(file.read(_MOST_BYTES)))
         except OSError as error:
             raise ManifestError(f"The manifest {name} cannot be read: {error.strerror}.") from None
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ManifestError(f"{name} is no manifest of a dump: {_said(error)}.") from None
         if manifest.dump + MANIFEST != name:
             raise ManifestError(f"The manifest {name} names another file, {manifest.dump!r}.")

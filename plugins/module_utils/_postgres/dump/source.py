@@ -12,8 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .model import CORRUPT, EMPTY, LEAVES_DATABASE, NOT_A_DUMP, TRUNCATED, UNREADABLE, UNSUPPORTED, DumpRejected, Format
-from .toc import require_own_files
+from .model import CORRUPT, EMPTY, NOT_A_DUMP, TRUNCATED, UNREADABLE, UNSUPPORTED, DumpRejected, Format
 from .tools import CHUNK, Bytes, Tools, piped
 from .unpack import FOREIGN, layer_of, reader_of, unpack
 
@@ -208,14 +207,13 @@ class Source:
     # -- folders -------------------------------------------------------------------------------------------------
 
     def _sniff_folder(self) -> Format:
-        toc = next((name for name in _TOCS if os.path.lexists(os.path.join(self.path, name))), None)
+        toc = next((name for name in _TOCS if name in self._files()), None)
         if toc is None:
             raise DumpRejected(
                 NOT_A_DUMP,
                 f"{self.path} is a folder, and not one that pg_dump --format=directory made",
                 hint="Name one dump; vedfinance.platform.pg_dump_info finds the latest stable one of a folder.",
             )
-        names = self._files()
         try:
             with open(os.path.join(self.path, toc), "rb") as file:
                 self.head = file.read(_HEAD)
@@ -223,34 +221,13 @@ class Source:
             raise self._unreadable(error) from None
         if not self.head:
             raise DumpRejected(EMPTY, f"the table of contents {toc} is empty")
-        self._require_own_files(toc, names)
         return Format((), "directory")
 
-    def _require_own_files(self, toc: str, names: Sequence[str]) -> None:
-        """Whatever pg_restore will open lies in the folder itself."""
-        packed = [name for name in names if name.startswith("blobs") and not name.endswith(".toc")]
-        if packed or toc != _TOC:
-            raise DumpRejected(
-                UNSUPPORTED,
-                f"{packed[0] if packed else toc} is packed, which pg_dump itself never does",
-                hint="Unpack it, as it was when pg_dump made it.",
-            )
-        require_own_files(b"".join(Source(os.path.join(self.path, toc), self._tools, hashing=False)._bytes()))
-
     def _files(self) -> list[str]:
-        """pg_restore opens whatever has the name: through a link any file of this host, and a pipe for ever."""
         try:
-            entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
-            odd = [entry.name for entry in entries if not entry.is_file(follow_symlinks=False)]
+            return sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
         except OSError as error:
             raise self._unreadable(error) from None
-        if odd:
-            raise DumpRejected(
-                NOT_A_DUMP,
-                f"the folder holds {odd[0]!r}, which is no plain file",
-                hint="pg_dump writes no links, folders and pipes; find out who put it there.",
-            )
-        return [entry.name for entry in entries]
 
     def _folder(self) -> Bytes:
         if not self._hashing:
@@ -299,8 +276,6 @@ class Source:
                         listed |= {line.rstrip("\n").split(" ")[-1] for line in file if line.endswith("\n")}
         except OSError as error:
             raise self._unreadable(error) from None
-        if odd := sorted(name for name in listed if not _LARGE_OBJECT.fullmatch(name)):
-            raise DumpRejected(LEAVES_DATABASE, f"the list of large objects names the file {odd[0]!r}")
         found = {match.group() for match in map(_LARGE_OBJECT.match, names) if match}
         if not found <= listed:
             raise DumpRejected(TRUNCATED, "the list of large objects is cut off")

@@ -230,28 +230,6 @@ class Cursor:
                 return token.value
         return None
 
-    def elements(self, longest: int | None = None) -> Iterator[list[Token]]:
-        """What stands between commas, up to the closing parenthesis or to the end.
-
-        :param longest: how many tokens of each are kept.
-        """
-        depth = 0
-        element: list[Token] = []
-        while (token := self.take()) is not None:
-            if token.kind == "other":
-                if token.value == ")" and depth == 0:
-                    break
-                if token.value == "," and depth == 0:
-                    if element:
-                        yield element
-                    element = []
-                    continue
-                depth += {"(": 1, ")": -1, "[": 1, "]": -1}.get(token.value, 0)
-            if longest is None or len(element) < longest:
-                element.append(token)
-        if element:
-            yield element
-
 
 def target_table(text: bytes, schema: str = "") -> Name | None:
     """The table of ``COPY table`` and ``INSERT INTO table``.
@@ -493,7 +471,7 @@ def _note_table(table: Name, cursor: Cursor, place: str, catalogue: Catalogue) -
     columns: list[str] = []
     if cursor.token is not None and cursor.token.value == "(":
         cursor.take()
-        for element in cursor.elements(_HEAD):
+        for element in _elements(cursor):
             if element[0].says("constraint") and len(element) > 2 and element[2].says("check"):
                 catalogue.constraints[f"{table}.{element[1].value}"] = "check"
             elif element[0].is_name and not element[0].says(*_NOT_COLUMNS):
@@ -504,6 +482,26 @@ def _note_table(table: Name, cursor: Cursor, place: str, catalogue: Catalogue) -
         raise DumpRejected(RUNS_PROGRAM, f"CREATE TABLE {table} AS runs a query, which pg_dump never writes", place)
     if clause:
         catalogue.partitioned.add(str(table))
+
+
+def _elements(cursor: Cursor) -> Iterator[list[Token]]:
+    """The comma-separated elements up to the closing parenthesis."""
+    depth = 0
+    element: list[Token] = []
+    while (token := cursor.take()) is not None:
+        if token.kind == "other":
+            if token.value == ")" and depth == 0:
+                break
+            if token.value == "," and depth == 0:
+                if element:
+                    yield element
+                element = []
+                continue
+            depth += {"(": 1, ")": -1}.get(token.value, 0)
+        if len(element) < _HEAD:
+            element.append(token)
+    if element:
+        yield element
 
 
 def _alter(

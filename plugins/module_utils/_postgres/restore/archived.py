@@ -29,7 +29,7 @@ def properties_in(dump: Dump, tools: Tools) -> Properties | None:
 
 def properties_of(statements: Iterator[bytes]) -> Properties:
     """The same, from the script that ``pg_restore --create`` writes."""
-    found = _Found(Properties("", "UTF8", taken_from="the dump", from_dump=True))
+    found = _Found(Properties("", "UTF8", taken_from="the dump"))
     for text in statements:
         words = list(tokens(text))
         if _starts(words, "create", "database"):

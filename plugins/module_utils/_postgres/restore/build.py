@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 
 from ..._errors import PlatformError
 from ..._progress import Progress
@@ -13,7 +12,6 @@ from ..connect import Server, Session
 from ..dump.model import Dump
 from ..dump.source import Tools
 from . import database as databases
-from .confined import Confinement, remove_role
 from .early import EarlyStart
 from .load import Loaded, Loader
 from .mark import Origin
@@ -44,18 +42,13 @@ class Builder:
         :param early: what was begun already.
         :returns: the indexes that were left out, and what the new database shall say of itself.
         """
-        report, staging = self._report, planned.staging
+        report, staging, properties = self._report, planned.staging, planned.properties
         if planned.preflight.missing_roles and self._options.roles == "create":
             create_roles(session, planned.preflight.missing_roles)
-        renaming = asked = self._renaming(planned, dump)
-        server, properties, superuser = self._server, planned.properties, planned.preflight.superuser
-        confinement = Confinement(server, session, staging) if self._options.confined else None
-        if confinement is not None:
-            renaming = confinement.renaming(asked or Renaming({}), dump)
-            server, properties, superuser = confinement.server, replace(properties, owner=confinement.role), False
+        renaming = self._renaming(planned, dump)
         loader = Loader(
-            server, staging, dump, self._tools,
-            owner=properties.owner, superuser=superuser, jobs=planned.jobs,
+            self._server, staging, dump, self._tools,
+            owner=properties.owner, superuser=planned.preflight.superuser, jobs=planned.jobs,
             defer_indexes=swaps and self._options.defer_indexes, quick_statistics=swaps,
             progress=self._progress, renaming=renaming, planned=planned.load,
         )  # fmt: skip
@@ -67,8 +60,6 @@ class Builder:
                 begun.session.close()
                 databases.drop(session, staging)
                 databases.create(session, staging, properties)
-        if confinement is not None:
-            confinement.require_login()
         with report.phase("load"):
             loaded = loader.load()
         report.seconds.update(loaded.seconds)
@@ -77,12 +68,9 @@ class Builder:
         report.plan["load"] = loaded.plan
         with report.phase("verify"):
             self._progress.begin("verify")
-            proof = self._prove(server, planned, dump, loaded, renaming)
-            if confinement is not None and proof.holds:
-                confinement.hand_over(planned.properties.owner, dump, asked or Renaming({}))
-            self._require(session, planned, proof)
+            self._prove(session, planned, dump, loaded, renaming)
         took = report.seconds["create"] + report.seconds["load"] + report.seconds["verify"]
-        mapping = asked.mapping if asked is not None else {}
+        mapping = renaming.mapping if renaming is not None else {}
         return loaded.outstanding, origin_for(dump, planned.subject.file, self._options, mapping, took)
 
     def _renaming(self, planned: Planned, dump: Dump) -> Renaming | None:
@@ -91,23 +79,19 @@ class Builder:
         mapping = mapping_for(planned.preflight.missing_roles, self._options.role_map, planned.properties.owner)
         return Renaming(mapping, owners=dump.owners, encoding=dump.encoding)
 
-    def _prove(self, server: Server, planned: Planned, dump: Dump, loaded: Loaded, renaming: Renaming | None) -> Proof:
-        staging, options = planned.staging, self._options
+    def _prove(self, session: Session, planned: Planned, dump: Dump, loaded: Loaded, renaming: Renaming | None) -> None:
+        report, staging, options = self._report, planned.staging, self._options
 
         def connect() -> AbstractContextManager[Session]:
-            return server.connect(staging, "verify")
+            return self._server.connect(staging, "verify")
 
         with connect() as inside:
-            return prove(
+            proof = prove(
                 inside, dump, loaded.rows, options.invariants,
                 level=options.verify, deferred=frozenset(one.index for one in loaded.outstanding), connect=connect,
                 jobs=planned.jobs, skip=options.skip_checks, renamed=renaming.mapping if renaming is not None else None,
             )  # fmt: skip
-
-    def _require(self, session: Session, planned: Planned, proof: Proof) -> None:
-        report = self._report
-        if proof.holds or not self._options.confined:
-            self._carry_over(session, planned.staging, planned.properties, proof)
+        self._carry_over(session, staging, planned.properties, proof)
         report.proof = proof.as_dicts()
         for table in report.tables:
             table["rows"] = proof.rows.get(table["name"], 0)
@@ -138,8 +122,6 @@ class Builder:
         try:
             with self._server.connect(purpose="discard") as session:
                 databases.drop(session, staging)
-                if self._options.confined:
-                    remove_role(session, staging)
         except PlatformError as another:
             if isinstance(error, PlatformError):
                 error.hint = (

@@ -46,8 +46,6 @@ class Properties:
     #: (role or None for all, name, value)
     settings: tuple[tuple[str | None, str, str], ...] = ()
     taken_from: str = ""
-    #: Nothing of the server says so, only what is restored.
-    from_dump: bool = False
 
     @property
     def roles(self) -> frozenset[str]:
@@ -312,7 +310,7 @@ def listed_beside(session: Session, database: str, role: str) -> list[str]:
     names = [
         row[0] for row in session.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (prefix,))
     ]
-    return sorted((name for name in names if is_time(name[len(prefix) :])), reverse=True)
+    return sorted((name for name in names if _is_time(name[len(prefix) :])), reverse=True)
 
 
 def time_of(name: str) -> str:
@@ -325,7 +323,7 @@ def made_at(name: str) -> datetime:
     return datetime.strptime(time_of(name), _TIME).replace(tzinfo=timezone.utc)
 
 
-def is_time(text: str) -> bool:
+def _is_time(text: str) -> bool:
     try:
         return time_of(text) == text and made_at(text) is not None
     except ValueError:

@@ -131,7 +131,7 @@ class EarlyStart:
     def _promises_well(self, session: Session) -> bool:
         """Not where the restore may turn out to be needless, or to need more than the opening tells."""
         options = self._options
-        if options.confined or options.roles != REQUIRE or databases.oid_of(session, options.database) is None:
+        if options.roles != REQUIRE or databases.oid_of(session, options.database) is None:
             return False
         if options.use_verified and warm.all_of(session, options.database):
             return False

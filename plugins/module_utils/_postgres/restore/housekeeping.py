@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timezone
 
 from ..._errors import PlatformError
 from ..connect import Server, ServerError, Session
-from . import confined, warm
 from . import database as databases
+from . import warm
 from .lock import RESTORE, VERIFICATION, exclusive, try_lock
 from .planning import BEFORE, STAGING, UNDONE, VERIFYING
 from .report import Options, Report
@@ -24,11 +23,6 @@ def remove_leftovers(session: Session, report: Report, role: str, own: str | Non
         databases.drop(session, name)
         report.removed_databases.append(name)
         report.note(f"Removed {name}, left behind by an interrupted run.")
-    for name in confined.leftovers(session, report.database, role):
-        # Of one that this login may not drop, nobody knows the password any more.
-        if name != own:
-            with suppress(ServerError):
-                confined.remove_role(session, name)
 
 
 def prune(session: Session, report: Report, options: Options) -> None:
@@ -75,7 +69,6 @@ def clean(server: Server, options: Options, *, check: bool) -> Report:
             return report
         for name in doomed:
             databases.drop(session, name)
-            confined.remove_role(session, name)
             report.removed_databases.append(name)
     return report
 

@@ -25,7 +25,7 @@ from .cores import cores, within_connections
 from .mark import Origin, origin_of
 from .plan import Plan, plan
 from .preflight import Preflight, bytes_needed, estimate, examine
-from .proof import DEEP, obstacles
+from .proof import obstacles
 from .report import Options, Report
 from .swap import TYPICAL_SECONDS
 from .tables import stored_tables
@@ -178,15 +178,11 @@ class Planner:
             session, self._server, subject.dump if subject.kept is None else None, options.database, properties,
             options.disk_path, options.check_disk and (subject.kept is None or options.clone_verified),
             roles=options.roles, role_map=options.role_map, disk_floor=options.disk_floor, swaps=swaps,
-            clones=subject.kept is not None and options.clone_verified, begun=begun, confined=options.confined,
+            clones=subject.kept is not None and options.clone_verified, begun=begun,
         )  # fmt: skip
         if subject.dump is not None and subject.kept is None:
             for obstacle in obstacles(subject.dump, options.verify, session):
                 preflight.problem("proof", obstacle)
-            if options.confined and options.verify == DEEP:
-                preflight.problem(
-                    "proof", "verify: deep needs a superuser, and a confined restore has none: use content."
-                )
         if warm.too_long(options.database) and options.keep:
             preflight.problem(
                 "name", f"The name of {options.database} is too long to keep a verified database beside it."
@@ -311,13 +307,7 @@ class Planner:
             f"Database {name} was missing: settings, grants and comment of the database itself are not in this dump and"
             " must be set again."
         )
-        return databases.Properties(
-            owner,
-            dump.encoding,
-            template.locale,
-            taken_from="the dump and template1",
-            from_dump=self._options.owner is None,
-        )
+        return databases.Properties(owner, dump.encoding, template.locale, taken_from="the dump and template1")
 
     def compare_with(self, database: str, subject: Subject) -> None:
         """What the database that was live had, and the dump has not, or the other way round."""

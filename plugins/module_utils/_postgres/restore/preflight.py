@@ -103,12 +103,7 @@ class _Question:
     disk_floor: int
     clones: bool
     begun: str | None
-    confined: bool
     found: Preflight
-
-    @property
-    def loads_as_superuser(self) -> bool:
-        return self.found.superuser and not self.confined
 
     @property
     def user(self) -> str:
@@ -142,7 +137,6 @@ def examine(
     swaps: bool = True,
     clones: bool = False,
     begun: str | None = None,
-    confined: bool = False,
 ) -> Preflight:
     """Look at the server, change nothing.
 
@@ -154,22 +148,19 @@ def examine(
     :param swaps: whether the live database is to be replaced.
     :param clones: whether a copy of the verified database is made.
     :param begun: the staging database of this very restore, if it is there already.
-    :param confined: whether a role without any rights loads the dump.
     """
     found = Preflight()
     found.live_exists = oid_of(session, database) is not None
     found.live_bytes = size_of(session, database) if found.live_exists else 0
     question = _Question(
-        session, server, dump, database, properties, disk_path, roles, role_map or {}, disk_floor, clones, begun,
-        confined, found,
-    )  # fmt: skip
+        session, server, dump, database, properties, disk_path, roles, role_map or {}, disk_floor, clones, begun, found
+    )
     replaces = swaps and found.live_exists
     for name, wanted, check in (
         ("maintenance database", True, _maintenance_database),
         ("server", True, _server),
         ("version", True, _version),
         ("rights", True, _rights),
-        ("confinement", confined, _confinement),
         ("sessions", replaces, _sessions),
         ("roles", True, _roles),
         ("settings", True, _settings),
@@ -263,23 +254,6 @@ def _rights(ask: _Question) -> _Answers:
         yield _problem(
             f"Role {user} is a member of {owner}, the database's owner, but without its rights: "
             + (f"GRANT {owner} TO {user}{options}." if options else f"ALTER ROLE {user} INHERIT.")
-        )
-
-
-def _confinement(ask: _Question) -> _Answers:
-    """What only a superuser can do around a confined load, and what the dump may not say then."""
-    if not ask.found.superuser:
-        yield _problem("With confined, the login must be a superuser, who can make the role that loads the dump.")
-    if ask.dump is None or not ask.properties.from_dump:
-        return
-    owner = ask.properties.owner
-    if ask.session.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (owner,)):
-        yield _problem(f"By the dump, {owner} owns the database, who is a superuser: name another with owner.")
-    if ask.properties.settings:
-        names = ", ".join(sorted({name for _role, name, _value in ask.properties.settings}))
-        yield _problem(
-            f"The dump brings settings of the database ({names}), which a confined restore does not take from it:"
-            f" create {ask.database} first, with the settings that it shall have."
         )
 
 
@@ -404,7 +378,7 @@ def _steps(dump: Dump | None) -> Iterator[Step]:
 
 def _superuser(ask: _Question) -> _Answers:
     """Statements that only a superuser may run."""
-    if ask.loads_as_superuser:
+    if ask.found.superuser:
         return
     for step in _steps(ask.dump):
         kind, text = step.understood.kind, step.text
@@ -414,8 +388,8 @@ def _superuser(ask: _Question) -> _Answers:
             or (kind == "publication" and _ALL_TABLES.search(text))
         ):
             yield _problem(
-                f"Only a superuser can create the {kind} {step.understood.name} ({step.place} of the dump): "
-                + ("restore with confined: false." if ask.confined else "connect as one.")
+                f"Only a superuser can create the {kind} {step.understood.name} ({step.place} of the dump): connect as"
+                " one."
             )
 
 
@@ -432,9 +406,8 @@ def _extensions(ask: _Question) -> _Answers:
                 f"Extension {extension} of the dump is not installed on this server: install its package, or use an"
                 " image that carries it."
             )
-        elif needs_superuser and not ask.loads_as_superuser and not _trusted(session, extension):
-            advice = "restore with confined: false" if ask.confined else "connect as one"
-            yield _problem(f"Only a superuser can create extension {extension}: {advice}.")
+        elif needs_superuser and not ask.found.superuser and not _trusted(session, extension):
+            yield _problem(f"Only a superuser can create extension {extension}: connect as one.")
     if wanted and ask.found.live_exists:
         yield from _other_versions(ask, wanted)
 

@@ -38,7 +38,6 @@ class Options:
     use_verified: bool = True
     clone_verified: bool = False
     force: bool = False
-    confined: bool = False
     lock_timeout: float = 60.0
     disk_path: str | None = None
     disk_floor: int = 0

@@ -199,8 +199,6 @@ def test_survives_all_that_can_happen_to_a_starting_api() -> None:
     assert [attempt["status"] for attempt in result["attempts"]] == [None, None, None, None, 502, 200]
     assert result["attempts"][0] == {
         "at": "2026-11-22T02:00:00Z",
-        "last_at": "2026-11-22T02:00:00Z",
-        "count": 1,
         "status": None,
         "latency_ms": None,
         "reason": "Connection refused by http://127.0.0.1:3001.",
@@ -255,7 +253,7 @@ def test_polling_has_a_floor() -> None:
 
 
 def test_a_timeout_of_zero_is_one_attempt() -> None:
-    with pytest.raises(PlatformError, match=r"not healthy within 0 s.*\(1 attempt; no pass"):
+    with pytest.raises(PlatformError, match=r"not healthy within 0 s.*\(1 attempts"):
         run(FakeClock(), Call("GET", "/health", refused()), timeout=0.0)
 
 
@@ -317,26 +315,10 @@ def test_a_failure_carries_everything() -> None:
     assert (details["status"], details["attempts_total"], details["latency_p95_ms"]) == (503, 2, 20.0)
 
 
-def test_attempts_that_end_alike_are_one_entry() -> None:
-    down = Call("GET", "/health", refused())
-    broken = [Call("GET", "/health", answer({}, 500, seconds=seconds)) for seconds in (0.02, 0.05, 0.03)]
-    with pytest.raises(
-        PlatformError, match=r"\(5 attempts, the last 3 alike since 2026-11-22T02:00:02Z; no pass"
-    ) as seen:
-        run(FakeClock(), down, down, *broken, timeout=4.0)
-    details: dict[str, Any] = seen.value.details
-    first, last = details["attempts"]
-    assert (first["count"], first["at"], first["last_at"]) == (2, "2026-11-22T02:00:00Z", "2026-11-22T02:00:01Z")
-    assert (last["count"], last["last_at"], last["latency_ms"]) == (3, "2026-11-22T02:00:04Z", 50.0)
-    assert details["attempts_total"] == 5
-    with pytest.raises(PlatformError, match=r"\(3 attempts, all alike since 2026-11-22T02:00:00Z; no pass at the end"):
-        run(FakeClock(), down, down, down, timeout=2.0)
-
-
 def test_attempts_and_body_are_capped() -> None:
-    calls = [Call("GET", "/health", answer(b"x" * 10_000, 500 + turn % 2)) for turn in range(61)]
+    call = Call("GET", "/health", answer(b"x" * 10_000, 500))
     with pytest.raises(PlatformError) as caught:
-        run(FakeClock(), *calls, timeout=60.0)
+        run(FakeClock(), *[call] * 61, timeout=60.0)
     details: dict[str, Any] = caught.value.details
     assert (len(details["attempts"]), details["attempts_total"]) == (MAX_ATTEMPTS_RETURNED, 61)
     assert details["attempts"][-1]["at"] == "2026-11-22T02:01:00Z"

@@ -263,19 +263,3 @@ def test_what_is_never_to_succeed_ends_the_waiting() -> None:
     with Progress() as progress, pytest.raises(PagesError, match="no such deployment"):
         deploy(client, clock, params, False, progress)
     assert clock.sleeps == []
-
-
-@pytest.mark.parametrize(("refusal", "done"), [(problem(400, 8000024), False), (answer(b"", 502), True)])
-def test_what_was_clearly_declined_was_not_done(refusal: Any, done: bool) -> None:
-    listed = {"env": "production", "page": "1", "per_page": "25"}
-    failed, old = deployment(NEW, "failure"), deployment(OLD)
-    client, transport, clock = client_for(
-        Call("GET", PATH, answer(envelope(project(old)))),
-        Call("GET", f"{PATH}/deployments", answer(envelope([failed, old])), listed),
-        Call("POST", f"{PATH}/deployments/{failed['id']}/retry", refusal, body={}),
-    )
-    params = {name: argument.get("default") for name, argument in DEPLOYMENT_ARGUMENTS.items()}
-    with Progress() as progress, pytest.raises(PagesError) as caught:
-        deploy(client, clock, {**params, "commit": NEW, "retry_failed": True}, False, progress)
-    transport.assert_all_made()
-    assert (caught.value.details["changed"], caught.value.details["retried"]) == (done, done)

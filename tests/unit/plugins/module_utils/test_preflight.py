@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.vedfinance.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.gates import GATE, Gate, gates_of, skips_of
-from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.preflight import preflight_of, told_of_lock
+from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.preflight import told_of_lock
 from ansible_collections.vedfinance.platform.plugins.module_utils._preflight.processes import readable
 
 
@@ -51,15 +51,6 @@ def test_what_is_no_gate_is_refused(entries: list[dict[str, Any]], complaint: st
     assert caught.value.hint
     assert "abcdefgh" not in str(caught.value)
     assert "pw@" not in str(caught.value)
-
-
-def test_what_a_gate_does_is_told_without_the_secrets_that_its_command_holds(tmp_path: Path) -> None:
-    given = gates({"name": "a", "command": ["upload", "--key", "correct horse"]}, {"name": "b", "kind": "clean_tree"})
-    params = {"checkout": str(tmp_path), "parallel": 1, "keep_going": False, "log_dir": None}
-    preflight = preflight_of({**params, "secret_environment": {"KEY": "correct horse"}}, given, {}, "")
-    upload, clean = preflight.gates
-    assert (upload.what, clean.what) == ("upload --key '***'", "nothing uncommitted")
-    assert "correct" not in repr(upload).replace(repr(upload.command), "")
 
 
 def test_a_short_value_is_no_secret() -> None:

@@ -124,7 +124,7 @@ def test_a_folder_with_fewer_tables_than_it_lists(archive: Path) -> None:
     """The rows of a table whose file is cut run on to the end of the next table."""
     folder = archive.parent / "dump"
     folder.mkdir()
-    (folder / "toc.dat").write_bytes(archive.read_bytes().replace(b"\x08\1", b"\x08\3"))
+    (folder / "toc.dat").write_bytes(archive.read_bytes())
     script = PG_RESTORE.replace("read wanted; [", "[ 1 = 1 ] || [").replace(
         "COPY public", "CREATE TABLE public.a (a text);\nCOPY public"
     )

@@ -78,7 +78,7 @@ def test_a_dump_that_says_it_is_older_than_its_file_does_not_stop_the_search(bac
 def test_a_dump_in_directory_format_is_one_dump(backups: Path) -> None:
     archive = backups / "nightly"
     archive.mkdir()
-    (archive / "toc.dat").write_bytes(b"PGDMP\1\x0f\0\4\x08\3" + bytes(94))
+    (archive / "toc.dat").write_bytes(b"PGDMP" + bytes(100))
     (archive / "1.dat").write_bytes(b"\\.\n\n\n")
     moment = time.time() - HOUR
     for file in archive.iterdir():

@@ -289,31 +289,3 @@ def test_what_nobody_can_judge_is_not_additive(files: list[Migration], row: Row,
     found = compared(files, applied(KNOWN), row)
     assert not found["additive"]
     assert reason in found["ahead"][0]["reason"]
-
-
-BADGES = 'CREATE TABLE "Badge" ("id" INT, "lesson" INT, PRIMARY KEY ("id")'
-TO_LESSON = 'FOREIGN KEY ("lesson") REFERENCES "Lesson" ("id")'
-HOLDS = 'the older code cannot delete rows of "Lesson" to which the newer one has made others refer'
-
-
-@pytest.mark.parametrize(
-    ("script", "cautions"),
-    [
-        (f'{BADGES}); ALTER TABLE "Badge" ADD {TO_LESSON} ON DELETE RESTRICT ON UPDATE CASCADE', [HOLDS]),
-        (f'{BADGES}); ALTER TABLE "Badge" ADD {TO_LESSON} ON DELETE CASCADE', []),
-        (f'{BADGES}); ALTER TABLE "Badge" ADD {TO_LESSON} ON DELETE SET NULL', []),
-        (f"{BADGES}, {TO_LESSON})", [HOLDS]),
-        (f'CREATE TABLE "Lesson" ("id" INT); {BADGES}, {TO_LESSON})', []),
-        (f'{BADGES}, "parent" INT REFERENCES "Badge" ("id"))', []),
-        ('ALTER TABLE "User" ADD COLUMN "lesson" INT REFERENCES "Lesson" ("id")', [HOLDS]),
-        (
-            "ALTER TYPE \"Mood\" ADD VALUE 'FAIR'",
-            ["the older code runs, but fails on rows in which the newer one wrote the new value"],
-        ),
-    ],
-)
-def test_a_key_from_what_is_new_to_what_is_old_is_additive_with_a_caution(script: str, cautions: list[str]) -> None:
-    migration = Migration("20260101000000_x", script)
-    acts = [act for _migration, found in effects([migration], "public") for _part, act in found]
-    assert all(act.additive for act in acts)
-    assert [act.reason for act in acts if act.caution] == cautions
